@@ -1,0 +1,149 @@
+import { makeNode } from '../graph/attributes.js';
+import type { Model, Node } from '../graph/ir.js';
+import type { DataType, Tensor } from '../graph/tensor.js';
+import { int64Tensor } from '../graph/tensor-data.js';
+
+/** A value whose features are wanted as a matrix of rows × features. */
+export interface FeatureSource {
+  readonly value: string;
+  readonly axis: number;
+  readonly rank: number;
+  readonly features: number;
+  readonly dtype: DataType;
+}
+
+/** Moments to collect of x and, when it is there, of z with x. Rows of x and z correspond. */
+export interface MomentRequest {
+  readonly key: string;
+  readonly x: FeatureSource;
+  readonly z?: FeatureSource;
+}
+
+/** Names of a request's values in the instrumented graph. */
+export interface MomentNames {
+  readonly request: MomentRequest;
+  /** float32 matrices rows × features. */
+  readonly x: string;
+  readonly z: string | undefined;
+  readonly pilotX: string;
+  readonly pilotZ: string | undefined;
+  readonly outputs: { readonly rows: string; readonly x: string; readonly xx: string; readonly z?: string; readonly zx?: string; readonly zz?: string };
+}
+
+/** A piece of graph to append. */
+export interface Fragment {
+  readonly nodes: Node[];
+  readonly initializers: Tensor[];
+}
+
+/** Nodes that bring a value into the form float32 [rows, features]. */
+export function flatten(source: FeatureSource, output: string): Fragment {
+  const nodes: Node[] = [];
+  const initializers: Tensor[] = [];
+  let at = source.value;
+  const step = (opType: string, inputs: string[], attributes: Parameters<typeof makeNode>[3]): void => {
+    const next = `${output}__${nodes.length}`;
+    nodes.push(makeNode(opType, inputs, [next], attributes));
+    at = next;
+  };
+  if (source.dtype !== 'float32') step('Cast', [at], { to: 1 });
+  if (source.axis !== source.rank - 1) {
+    const order = Array.from({ length: source.rank }, (_, i) => i).filter((i) => i !== source.axis);
+    step('Transpose', [at], { perm: [...order, source.axis] });
+  }
+  if (source.rank !== 2) {
+    const shape = int64Tensor(`${output}__shape`, [2], [-1, source.features]);
+    initializers.push(shape);
+    step('Reshape', [at, shape.name], {});
+  }
+  nodes.push(makeNode('Identity', [at], [output]));
+  return { nodes, initializers };
+}
+
+/** Nodes that turn float32 matrices x and z into their sums about pilot means, which are graph inputs. */
+export function momentNodes(names: MomentNames, opset: number): Fragment {
+  const nodes: Node[] = [];
+  const initializers: Tensor[] = [];
+  const sum = (input: string, output: string): void => {
+    if (opset >= 13) {
+      const axes = int64Tensor(`${output}__axes`, [1], [0]);
+      initializers.push(axes);
+      nodes.push(makeNode('ReduceSum', [input, axes.name], [output], { keepdims: 0 }));
+    } else nodes.push(makeNode('ReduceSum', [input], [output], { axes: [0], keepdims: 0 }));
+  };
+  const { outputs } = names;
+  const xs = `${names.x}__shifted`;
+  nodes.push(makeNode('Sub', [names.x, names.pilotX], [xs]));
+  nodes.push(makeNode('Transpose', [xs], [`${xs}__t`], { perm: [1, 0] }));
+  nodes.push(makeNode('MatMul', [`${xs}__t`, xs], [outputs.xx]));
+  sum(xs, outputs.x);
+  // The number of rows, as a float: first entry of the matrix's shape.
+  const first = int64Tensor(`${outputs.rows}__first`, [1], [0]);
+  initializers.push(first);
+  nodes.push(makeNode('Shape', [names.x], [`${outputs.rows}__shape`]));
+  nodes.push(makeNode('Gather', [`${outputs.rows}__shape`, first.name], [`${outputs.rows}__int`], { axis: 0 }));
+  nodes.push(makeNode('Cast', [`${outputs.rows}__int`], [outputs.rows], { to: 1 }));
+  if (names.z !== undefined && names.pilotZ !== undefined) {
+    const zs = `${names.z}__shifted`;
+    nodes.push(makeNode('Sub', [names.z, names.pilotZ], [zs]));
+    nodes.push(makeNode('Transpose', [zs], [`${zs}__t`], { perm: [1, 0] }));
+    nodes.push(makeNode('MatMul', [`${zs}__t`, xs], [outputs.zx!]));
+    sum(zs, outputs.z!);
+    nodes.push(makeNode('Mul', [zs, zs], [`${zs}__squared`]));
+    sum(`${zs}__squared`, outputs.zz!);
+  }
+  return { nodes, initializers };
+}
+
+/** The names that a request's values get; `index` keeps them apart. */
+export function momentNames(request: MomentRequest, index: number): MomentNames {
+  const base = `condense_moments_${index}`;
+  const target = request.z !== undefined;
+  return {
+    request,
+    x: `${base}_x`,
+    z: target ? `${base}_z` : undefined,
+    pilotX: `${base}_pilot_x`,
+    pilotZ: target ? `${base}_pilot_z` : undefined,
+    outputs: {
+      rows: `${base}_rows`,
+      x: `${base}_sum_x`,
+      xx: `${base}_sum_xx`,
+      ...(target ? { z: `${base}_sum_z`, zx: `${base}_sum_zx`, zz: `${base}_sum_zz` } : {}),
+    },
+  };
+}
+
+/** A model made of some nodes, for the runtime only: outputs and extra inputs are declared without shapes. */
+export function skeleton(
+  base: Model,
+  parts: {
+    readonly nodes: readonly Node[];
+    readonly initializers: Iterable<Tensor>;
+    readonly inputs: readonly { readonly name: string; readonly dtype: DataType; readonly rank?: number }[];
+    readonly outputs: readonly { readonly name: string; readonly dtype: DataType | undefined }[];
+  },
+): Model {
+  const initializers = new Map<string, Tensor>();
+  for (const tensor of parts.initializers) initializers.set(tensor.name, tensor);
+  return {
+    ...base,
+    // Older IR versions demand that initializers are graph inputs too.
+    irVersion: Math.max(base.irVersion, 8),
+    metadata: [],
+    graph: {
+      name: 'condense',
+      nodes: [...parts.nodes],
+      initializers,
+      inputs: parts.inputs.map((i) => ({
+        name: i.name,
+        dtype: i.dtype,
+        shape: i.rank === undefined ? undefined : Array.from({ length: i.rank }, () => undefined),
+      })),
+      outputs: parts.outputs.map((o) => ({ name: o.name, dtype: o.dtype, shape: undefined })),
+      valueInfo: [],
+      sparseInitializers: [],
+    },
+  };
+}
+

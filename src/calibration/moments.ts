@@ -1,0 +1,120 @@
+/**
+ * First and second moments of a consumer's input x ∈ R^n and, where a target is given, of its output z ∈ R^m, summed over rows.
+ *
+ * The sums are taken about shifts p (pilot means), Σ(x−p)(x−p)ᵀ, because float32 products about zero lose the centred part when the mean is
+ * large against the spread. Batches are float32, sums float64. Sums of disjoint rows add up, so folds give every split.
+ */
+import type { Matrix } from '../linalg/matrix.js';
+
+export interface MomentSums {
+  rows: number;
+  /** Σ(x−p), n. */
+  readonly x: Float64Array;
+  /** Σ(x−p)(x−p)ᵀ, n×n row-major. */
+  readonly xx: Float64Array;
+  /** Σ(z−q), m. */
+  readonly z: Float64Array;
+  /** Σ(z−q)(x−p)ᵀ, m×n row-major. */
+  readonly zx: Float64Array;
+  /** Σ(z−q)², m. */
+  readonly zz: Float64Array;
+}
+
+export class Moments {
+  private constructor(
+    /** Number of features of x. */
+    readonly n: number,
+    /** Number of target outputs; 0 without a target. */
+    readonly m: number,
+    /** p. */
+    readonly shiftX: Float64Array,
+    /** q. */
+    readonly shiftZ: Float64Array,
+    readonly sums: MomentSums,
+  ) {}
+
+  static empty(shiftX: Float64Array, shiftZ: Float64Array): Moments {
+    const n = shiftX.length;
+    const m = shiftZ.length;
+    return new Moments(n, m, shiftX, shiftZ, {
+      rows: 0,
+      x: new Float64Array(n),
+      xx: new Float64Array(n * n),
+      z: new Float64Array(m),
+      zx: new Float64Array(m * n),
+      zz: new Float64Array(m),
+    });
+  }
+
+  /** Adds the sums of one batch. */
+  add(rows: number, batch: { x: ArrayLike<number>; xx: ArrayLike<number>; z?: ArrayLike<number>; zx?: ArrayLike<number>; zz?: ArrayLike<number> }): void {
+    const { sums } = this;
+    sums.rows += rows;
+    accumulate(sums.x, batch.x);
+    accumulate(sums.xx, batch.xx);
+    if (batch.z !== undefined) accumulate(sums.z, batch.z);
+    if (batch.zx !== undefined) accumulate(sums.zx, batch.zx);
+    if (batch.zz !== undefined) accumulate(sums.zz, batch.zz);
+  }
+
+  /** The sum of moments about the same shifts, over disjoint rows. */
+  static total(parts: readonly Moments[]): Moments {
+    const first = parts[0];
+    if (first === undefined) throw new Error('no moments to add');
+    const total = Moments.empty(first.shiftX, first.shiftZ);
+    for (const part of parts) total.add(part.sums.rows, part.sums);
+    return total;
+  }
+
+  get rows(): number {
+    return this.sums.rows;
+  }
+
+  /** E x, n. */
+  meanX(): Float64Array {
+    return this.sums.x.map((s, i) => this.shiftX[i]! + s / this.rows);
+  }
+
+  /** E z, m. */
+  meanZ(): Float64Array {
+    return this.sums.z.map((s, i) => this.shiftZ[i]! + s / this.rows);
+  }
+
+  /** Cov(x, x), or E x xᵀ when not `centred`; n×n. */
+  xx(centred: boolean): Matrix {
+    return this.product(this.sums.xx, this.sums.x, this.shiftX, this.n, centred);
+  }
+
+  /** Cov(z, x), or E z xᵀ; m×n. */
+  zx(centred: boolean): Matrix {
+    return this.product(this.sums.zx, this.sums.z, this.shiftZ, this.m, centred);
+  }
+
+  /** Var z, or E z²; m. */
+  zz(centred: boolean): Float64Array {
+    return this.sums.zz.map((s, i) => {
+      const d = this.sums.z[i]! / this.rows;
+      const variance = Math.max(0, s / this.rows - d * d);
+      return centred ? variance : variance + (this.shiftZ[i]! + d) ** 2;
+    });
+  }
+
+  private product(sum: Float64Array, left: Float64Array, shift: Float64Array, rows: number, centred: boolean): Matrix {
+    const data = new Float64Array(rows * this.n);
+    const mean = this.meanX();
+    for (let i = 0; i < rows; i++) {
+      const l = left[i]! / this.rows;
+      const full = shift[i]! + l;
+      for (let j = 0; j < this.n; j++) {
+        const covariance = sum[i * this.n + j]! / this.rows - l * (this.sums.x[j]! / this.rows);
+        data[i * this.n + j] = centred ? covariance : covariance + full * mean[j]!;
+      }
+    }
+    return { rows, cols: this.n, data };
+  }
+}
+
+/** target += source. */
+function accumulate(target: Float64Array, source: ArrayLike<number>): void {
+  for (let i = 0; i < target.length; i++) target[i] = target[i]! + source[i]!;
+}

@@ -1,0 +1,230 @@
+/**
+ * What an operator does with the channels of its inputs, as small functions that the operator table puts together. Each reads the maps of the
+ * node's inputs, and writes the maps of its outputs, the cuts of its constants, and pins for what it cannot follow.
+ */
+import { intAttribute, intsAttribute } from '../graph/attributes.js';
+import type { Node } from '../graph/ir.js';
+import { toIntegers } from '../graph/tensor-data.js';
+import { carryThroughReshape } from './reshape.js';
+import { refusal } from './refusal.js';
+import { label, type AxisMap, type Tracker } from './tracker.js';
+import { FIXED, type Homogeneity } from './types.js';
+
+export type Behaviour = (node: Node, tracker: Tracker) => void;
+
+/** Channels pass from the first input to every output one by one; the other inputs are parameters without channels. */
+export function carry(homogeneity: Homogeneity): Behaviour {
+  return (node, tracker) => {
+    const map = tracker.map(node.inputs[0] ?? '');
+    node.inputs.slice(1).forEach((value) => {
+      tracker.pinValue(value, mixes(node));
+    });
+    if (map === undefined) return;
+    tracker.weakenHomogeneity(map.channels, homogeneity);
+    for (const output of node.outputs) if (output !== '') tracker.setMap(output, map.axis, map.channels);
+  };
+}
+
+/** Like `carry`, unless the operator works along the channel axis itself (Softmax, LogSoftmax, Hardmax, ...). */
+export function carryExceptAlong(attribute: string, fallbackAxis: number): Behaviour {
+  const through = carry('none');
+  return (node, tracker) => {
+    const value = node.inputs[0] ?? '';
+    const map = tracker.map(value);
+    const rank = tracker.shape(value)?.length;
+    if (map === undefined) return;
+    const axis = intAttribute(node, attribute, fallbackAxis);
+    if (rank === undefined || (axis + rank) % rank === map.axis || (tracker.model.opsets.get('') ?? 1) < 13) {
+      // Before opset 13 these operators flattened everything behind the axis into one.
+      if (rank !== undefined && axis > map.axis && axis >= 0) through(node, tracker);
+      else tracker.pin(map.channels, mixes(node));
+    } else through(node, tracker);
+  };
+}
+
+/** What a binary or variadic elementwise operator does to a channel that is scaled: with a constant, and with another activation. */
+export interface ElementwiseTraits {
+  readonly perChannelConstant: { readonly role: 'produce' | 'factor'; readonly homogeneity: Homogeneity };
+  readonly scalarConstant: Homogeneity;
+  readonly activations: Homogeneity;
+}
+
+/** Broadcasting elementwise operator: couples the activations it combines; constants along the channel axis are cut with it. */
+export function couple(traits: ElementwiseTraits): Behaviour {
+  return (node, tracker) => {
+    const values = node.inputs.filter((name) => name !== '');
+    const mapped = values.flatMap((value) => {
+      const map = tracker.map(value);
+      return map === undefined ? [] : [{ value, map }];
+    });
+    if (mapped.length === 0) return;
+    const shapes = values.map((value) => tracker.shape(value));
+    if (shapes.some((s) => s === undefined)) {
+      for (const { map } of mapped) tracker.pin(map.channels, refusal('SHAPE_UNKNOWN', [label(node)]));
+      return;
+    }
+    const fromRight = (value: string, axis: number): number => tracker.shape(value)!.length - axis;
+    const lead = mapped[0]!;
+    const position = fromRight(lead.value, lead.map.axis);
+    const { channels } = lead.map;
+    if (mapped.some(({ value, map }) => fromRight(value, map.axis) !== position || map.channels.length !== channels.length)) {
+      for (const { map } of mapped) tracker.pin(map.channels, mixes(node));
+      return;
+    }
+    values.forEach((value, i) => {
+      const shape = shapes[i]!;
+      const axis = shape.length - position;
+      const map = tracker.map(value);
+      if (map !== undefined) {
+        tracker.tie(channels, map.channels, node);
+        if (value !== lead.value || i !== values.indexOf(value)) tracker.weakenHomogeneity(channels, traits.activations);
+        return;
+      }
+      const along = axis < 0 ? 1 : shape[axis]!;
+      const constant = tracker.constant(value);
+      if (constant !== undefined) {
+        if (along === 1) tracker.weakenHomogeneity(channels, traits.scalarConstant);
+        else {
+          tracker.cut({ holder: constant.name, axis, channels, role: traits.perChannelConstant.role });
+          tracker.weakenHomogeneity(channels, traits.perChannelConstant.homogeneity);
+        }
+      } else if (along === 1) tracker.weakenHomogeneity(channels, traits.scalarConstant);
+      else tracker.pin(channels, refusal('COUPLED_TO_FIXED', [label(node)], `'${value}' is combined with the channels and cannot be cut`));
+    });
+    const rank = Math.max(...shapes.map((s) => s!.length));
+    tracker.setMap(node.outputs[0]!, rank - position, channels);
+  };
+}
+
+/** Input 0 carries channels on axis 1; the inputs listed are per-channel parameter vectors (BatchNormalization and the like). */
+export function perChannelParameters(inputs: readonly number[], homogeneity: Homogeneity): Behaviour {
+  const through = carry(homogeneity);
+  return (node, tracker) => {
+    const map = tracker.map(node.inputs[0] ?? '');
+    if (map === undefined) return;
+    if (map.axis !== 1) {
+      tracker.pin(map.channels, mixes(node));
+      return;
+    }
+    for (const i of inputs) {
+      const value = node.inputs[i] ?? '';
+      if (value === '') continue;
+      const constant = tracker.constant(value);
+      if (constant === undefined) tracker.pin(map.channels, refusal('WEIGHT_NOT_CONSTANT', [label(node)]));
+      else tracker.cut({ holder: constant.name, axis: 0, channels: map.channels, role: 'factor' });
+    }
+    through({ ...node, inputs: [node.inputs[0]!] }, tracker);
+  };
+}
+
+/** Reshape, Flatten, Squeeze, Unsqueeze: channels are followed through the row-major order of the elements. */
+export const reshape: Behaviour = (node, tracker) => {
+  const value = node.inputs[0] ?? '';
+  const output = node.outputs[0]!;
+  const map = tracker.map(value);
+  if (map === undefined) return;
+  const from = tracker.shape(value);
+  const to = tracker.shape(output);
+  if (from === undefined || to === undefined) {
+    tracker.pin(map.channels, refusal('SHAPE_UNKNOWN', [label(node)]));
+    return;
+  }
+  const carried = carryThroughReshape(from, map, to);
+  if (carried === undefined) {
+    tracker.pin(map.channels, mixes(node));
+    return;
+  }
+  if (node.opType === 'Reshape' && !followShape(node, carried, to, tracker)) return;
+  tracker.setMap(output, carried.axis, carried.channels);
+};
+
+/** Notes which entry of Reshape's shape has to change with the channels; pins them where that cannot be done. */
+function followShape(node: Node, carried: AxisMap, to: readonly number[], tracker: Tracker): boolean {
+  const shape = tracker.constant(node.inputs[1] ?? '');
+  const attribute = intsAttribute(node, 'shape');
+  if (shape === undefined || attribute !== undefined) {
+    tracker.pin(carried.channels, refusal('SHAPE_NAMED', [label(node)]));
+    return false;
+  }
+  const entry = toIntegers(shape.tensor)[carried.axis];
+  // -1 and 0 adapt by themselves.
+  if (entry === undefined || entry <= 0) return true;
+  if (entry !== to[carried.axis] || tracker.constantUseCount(shape.name) > 1) {
+    tracker.pin(carried.channels, refusal('SHAPE_NAMED', [label(node)], 'the shape constant is used at more than one place'));
+    return false;
+  }
+  tracker.shapeEntries.push({ holder: shape.name, entry: carried.axis, channels: carried.channels });
+  return true;
+}
+
+export const transpose: Behaviour = (node, tracker) => {
+  const value = node.inputs[0] ?? '';
+  const map = tracker.map(value);
+  if (map === undefined) return;
+  const rank = tracker.shape(value)?.length;
+  if (rank === undefined) {
+    tracker.pin(map.channels, refusal('SHAPE_UNKNOWN', [label(node)]));
+    return;
+  }
+  const order = intsAttribute(node, 'perm') ?? Array.from({ length: rank }, (_, i) => rank - 1 - i);
+  tracker.setMap(node.outputs[0]!, order.indexOf(map.axis), map.channels);
+};
+
+/** Concat: along the channel axis the maps stand one behind the other, along another axis they are tied. */
+export const concat: Behaviour = (node, tracker) => {
+  const maps = node.inputs.map((value) => tracker.map(value));
+  const lead = maps.find((map) => map !== undefined);
+  if (lead === undefined) return;
+  const shapes = node.inputs.map((value) => tracker.shape(value));
+  const rank = shapes[0]?.length;
+  if (rank === undefined || shapes.some((s) => s === undefined)) {
+    for (const map of maps) tracker.pin(map?.channels, refusal('SHAPE_UNKNOWN', [label(node)]));
+    return;
+  }
+  const axis = (intAttribute(node, 'axis', 0) + rank) % rank;
+  if (maps.some((map) => map !== undefined && map.axis !== lead.axis)) {
+    for (const map of maps) tracker.pin(map?.channels, mixes(node));
+    return;
+  }
+  if (axis !== lead.axis) {
+    maps.forEach((map) => {
+      if (map === undefined) tracker.pin(lead.channels, refusal('COUPLED_TO_FIXED', [label(node)]));
+      else tracker.tie(lead.channels, map.channels, node);
+    });
+    tracker.setMap(node.outputs[0]!, lead.axis, lead.channels);
+    return;
+  }
+  const joined: number[] = [];
+  maps.forEach((map, i) => {
+    if (map === undefined) joined.push(...new Array<number>(shapes[i]![axis]!).fill(FIXED));
+    else joined.push(...map.channels);
+  });
+  tracker.setMap(node.outputs[0]!, axis, Int32Array.from(joined));
+};
+
+/** Reductions over axes that hold no channels carry them on (keepdims or not); over the channel axis they mix. */
+export const reduce: Behaviour = (node, tracker) => {
+  const value = node.inputs[0] ?? '';
+  const map = tracker.map(value);
+  if (map === undefined) return;
+  const rank = tracker.shape(value)?.length;
+  const fromInput = tracker.constant(node.inputs[1] ?? '');
+  const axes = intsAttribute(node, 'axes') ?? (fromInput === undefined ? undefined : toIntegers(fromInput.tensor));
+  if (rank === undefined || axes === undefined || axes.some((a) => (a + rank) % rank === map.axis)) {
+    tracker.pin(map.channels, mixes(node));
+    return;
+  }
+  const keep = intAttribute(node, 'keepdims', 1) !== 0;
+  const before = axes.filter((a) => (a + rank) % rank < map.axis).length;
+  tracker.weakenHomogeneity(map.channels, 'none');
+  tracker.setMap(node.outputs[0]!, keep ? map.axis : map.axis - before, map.channels);
+};
+
+/** Anything that is not followed: whatever channels the node reads have to stay. */
+export const mix: Behaviour = (node, tracker) => {
+  for (const value of node.inputs) tracker.pinValue(value, mixes(node));
+};
+
+function mixes(node: Node): ReturnType<typeof refusal> {
+  return refusal('OPERATOR_MIXES', [label(node)], `${node.opType} mixes, reorders or counts the channels`);
+}

@@ -1,0 +1,64 @@
+import { carry, carryExceptAlong, concat, couple, mix, perChannelParameters, reduce, reshape, transpose, type Behaviour } from './behaviours.js';
+import { gemm, matmul, notYet } from './linear.js';
+
+/**
+ * How each operator of the default domain treats channels. The one table that the analysis reads: adding an operator is one entry here (and,
+ * if nothing fits, one behaviour) and one test. An operator that is not listed mixes: the channels it reads stay.
+ */
+export const OPERATORS: ReadonlyMap<string, Behaviour> = new Map<string, Behaviour>([
+  // Linear with a constant weight: consume one set of channels, produce another.
+  ['Gemm', gemm],
+  ['MatMul', matmul],
+  ['Conv', notYet],
+  ['ConvTranspose', notYet],
+
+  // Elementwise functions of one value. Homogeneous ones let a scale factor through.
+  ...entries(['Identity', 'Dropout', 'Cast', 'Neg'], carry('any')),
+  ...entries(['Relu', 'LeakyRelu', 'Abs'], carry('positive')),
+  ...entries(
+    [
+      ...['Acos', 'Acosh', 'Asin', 'Asinh', 'Atan', 'Atanh', 'Ceil', 'Celu', 'Clip', 'Cos', 'Cosh', 'Elu', 'Erf', 'Exp', 'Floor', 'Gelu'],
+      ...['HardSigmoid', 'HardSwish', 'IsNaN', 'IsInf', 'Log', 'Mish', 'Not', 'Reciprocal', 'Round', 'Selu', 'Shrink', 'Sigmoid', 'Sin', 'Sign', 'Sinh'],
+      ...['Softplus', 'Softsign', 'Sqrt', 'Swish', 'Tan', 'Tanh', 'ThresholdedRelu'],
+    ],
+    carry('none'),
+  ),
+
+  // Elementwise functions of several values: couple activations, cut constants along the channel axis.
+  ...entries(
+    ['Add', 'Sub', 'Sum'],
+    couple({ perChannelConstant: { role: 'produce', homogeneity: 'any' }, scalarConstant: 'none', activations: 'any' }),
+  ),
+  ['Mul', couple({ perChannelConstant: { role: 'factor', homogeneity: 'any' }, scalarConstant: 'any', activations: 'none' })],
+  ['PRelu', couple({ perChannelConstant: { role: 'factor', homogeneity: 'positive' }, scalarConstant: 'positive', activations: 'none' })],
+  ...entries(
+    ['Max', 'Min', 'Mean'],
+    couple({ perChannelConstant: { role: 'factor', homogeneity: 'none' }, scalarConstant: 'none', activations: 'positive' }),
+  ),
+  ...entries(
+    ['Div', 'Pow', 'Mod', 'Where', 'Equal', 'Less', 'LessOrEqual', 'Greater', 'GreaterOrEqual', 'And', 'Or', 'Xor', 'BitShift'],
+    couple({ perChannelConstant: { role: 'factor', homogeneity: 'none' }, scalarConstant: 'none', activations: 'none' }),
+  ),
+
+  // Per-channel parameters as further inputs.
+  ['BatchNormalization', perChannelParameters([1, 2, 3, 4], 'none')],
+
+  // Shape and order.
+  ...entries(['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze'], reshape),
+  ['Transpose', transpose],
+  ['Concat', concat],
+  ...entries(['Softmax', 'LogSoftmax', 'Hardmax'], carryExceptAlong('axis', -1)),
+  ...entries(
+    ['ReduceMean', 'ReduceSum', 'ReduceMax', 'ReduceMin', 'ReduceL1', 'ReduceL2', 'ReduceLogSumExp', 'ReduceProd', 'ReduceSumSquare'],
+    reduce,
+  ),
+]);
+
+/** The behaviour of an operator: that of the table, or `mix`. */
+export function behaviourOf(opType: string, domain: string): Behaviour {
+  return (domain === '' ? OPERATORS.get(opType) : undefined) ?? mix;
+}
+
+function entries(names: readonly string[], behaviour: Behaviour): [string, Behaviour][] {
+  return names.map((name) => [name, behaviour]);
+}

@@ -1,0 +1,193 @@
+/**
+ * Redundancy that the weights alone prove, for every input:
+ *
+ * - constant channels: nothing flows into them (all incoming weights are zero), so their value t is the same for every input; W t goes into
+ *   the consumers' biases;
+ * - unread channels: every consumer's weight on them is zero;
+ * - duplicates up to a factor c that everything between producers and consumers lets through: x_j = c x_r, so W_:r += c W_:j.
+ *
+ * With `evidence: data` the same three are also read off the moments of the sample; that is not a proof.
+ */
+import { gatherAxis } from '../graph/gather.js';
+import type { Model } from '../graph/ir.js';
+import { toFloat64 } from '../graph/tensor-data.js';
+import { sitesOfSpace, type Site } from '../channels/sites.js';
+import { FIXED, type ChannelAnalysis, type ChannelSpace } from '../channels/types.js';
+import { held, readWeight } from '../channels/weights.js';
+import type { Moments } from '../calibration/moments.js';
+import type { Matrix } from '../linalg/matrix.js';
+import { duplicateRows } from '../select/exact.js';
+import type { Reduction } from '../../passes/cut-channels.js';
+import { absorbAll, type Absorption } from './absorb.js';
+
+/** What became of a channel that leaves. */
+type Fate = { readonly kind: 'constant' } | { readonly kind: 'unread' } | { readonly kind: 'joins'; readonly leader: number; readonly factor: number };
+
+/** Relative deviation up to which weights count as equal; float32 has 6e-8. */
+const WEIGHT_TOLERANCE = 1e-6;
+/** On data: 1 − |cosine| of columns that differ by rounding only (float32 products). */
+const COSINE_TOLERANCE = 5e-7;
+
+/**
+ * @param moments of consumer inputs by site: from any few rows for the values of constant channels; from all rows under `evidence: data`
+ */
+export function exactReduction(
+  model: Model,
+  analysis: ChannelAnalysis,
+  moments: (site: Site) => Moments,
+  evidence: 'weights' | 'data',
+): Reduction {
+  const keep = new Uint8Array(analysis.channelCount).fill(1);
+  const fates = new Map<number, Fate>();
+  for (const space of analysis.spaces) {
+    const found = fatesFromWeights(model, analysis, space);
+    if (evidence === 'data') fatesFromData(space, moments, found);
+    dropImpossible(space, found, moments);
+    // At least one channel stays: an axis of length zero is no model.
+    if (found.size === space.channels.length && space.width === space.channels.length) found.delete(space.channels[0]!);
+    for (const [channel, fate] of found) {
+      if (fate.kind === 'joins' && found.has(fate.leader)) continue;
+      fates.set(channel, fate);
+      keep[channel] = 0;
+    }
+  }
+  return { analysis, keep, absorbed: absorbAll(model, analysis, keep, (site) => absorption(site, fates, moments)) };
+}
+
+function absorption(site: Site, fates: ReadonlyMap<number, Fate>, moments: (site: Site) => Moments): Absorption {
+  const kept: number[] = [];
+  const column = new Map<number, number>();
+  site.features.forEach((c, f) => {
+    if (c !== FIXED && fates.has(c)) return;
+    column.set(c === FIXED ? -1 - f : c, kept.length);
+    kept.push(f);
+  });
+  const n = site.features.length;
+  const T = new Float64Array(n * kept.length);
+  kept.forEach((f, k) => (T[f * kept.length + k] = 1));
+  const t = new Float64Array(n);
+  const mean = moments(site).meanX();
+  site.features.forEach((c, f) => {
+    const fate = c === FIXED ? undefined : fates.get(c);
+    if (fate?.kind === 'constant') t[f] = mean[f]!;
+    if (fate?.kind === 'joins') T[f * kept.length + column.get(fate.leader)!] = fate.factor;
+  });
+  return { kept: Int32Array.from(kept), T: { rows: n, cols: kept.length, data: T }, t };
+}
+
+function fatesFromWeights(model: Model, analysis: ChannelAnalysis, space: ChannelSpace): Map<number, Fate> {
+  const channels = [...space.channels];
+  const weights = new Set(analysis.consumers.map((c) => c.weight));
+  const produce = sliceRows(model, analysis, channels, (cut) => cut.role === 'produce');
+  const incoming = sliceRows(model, analysis, channels, (cut) => cut.role === 'produce' && weights.has(cut.holder));
+  const factors = sliceRows(model, analysis, channels, (cut) => cut.role === 'factor');
+  const fates = new Map<number, Fate>();
+  const unread = unreadChannels(model, space);
+  channels.forEach((c, i) => {
+    if (unread.has(c)) fates.set(c, { kind: 'unread' });
+    else if (incoming[i]!.length > 0 && incoming[i]!.every((v) => v === 0)) fates.set(c, { kind: 'constant' });
+  });
+  // Channels can only be duplicates where their factors are the same numbers.
+  const groups = new Map<string, number[]>();
+  channels.forEach((c, i) => {
+    if (fates.has(c)) return;
+    const key = factors[i]!.join();
+    groups.set(key, [...(groups.get(key) ?? []), i]);
+  });
+  const scale = space.homogeneity;
+  for (const members of groups.values()) {
+    const cols = produce[members[0]!]!.length;
+    const data = new Float64Array(members.length * cols);
+    members.forEach((i, row) => data.set(produce[i]!, row * cols));
+    duplicateRows({ rows: members.length, cols, data }, { scale, tolerance: WEIGHT_TOLERANCE }).forEach(({ leader, factor }, row) => {
+      if (leader === row || leader < 0) return;
+      fates.set(channels[members[row]!]!, { kind: 'joins', leader: channels[members[leader]!]!, factor });
+    });
+  }
+  return fates;
+}
+
+/** For each channel, its numbers in all cuts of some role, one behind the other. */
+function sliceRows(
+  model: Model,
+  analysis: ChannelAnalysis,
+  channels: readonly number[],
+  select: (cut: ChannelAnalysis['cuts'][number]) => boolean,
+): number[][] {
+  const rows: number[][] = channels.map(() => []);
+  const position = new Map(channels.map((c, i) => [c, i]));
+  for (const cut of analysis.cuts) {
+    if (!select(cut) || !cut.channels.some((c) => position.has(c))) continue;
+    const tensor = held(model.graph, cut.holder);
+    cut.channels.forEach((c, i) => {
+      const at = position.get(c);
+      if (at === undefined) return;
+      for (const v of toFloat64(gatherAxis(tensor, cut.axis, [i]))) rows[at]!.push(v);
+    });
+  }
+  return rows;
+}
+
+function unreadChannels(model: Model, space: ChannelSpace): Set<number> {
+  const read = new Set<number>();
+  for (const consumer of space.consumers) {
+    const W = readWeight(model, consumer);
+    consumer.features.forEach((c, f) => {
+      if (c === FIXED || read.has(c)) return;
+      for (let o = 0; o < W.rows; o++) {
+        if (W.data[o * W.cols + f] !== 0) {
+          read.add(c);
+          return;
+        }
+      }
+    });
+  }
+  return new Set([...space.channels].filter((c) => !read.has(c)));
+}
+
+/** Adds what the sample shows: no variance, or collinear with another channel at every site of the space. */
+function fatesFromData(space: ChannelSpace, moments: (site: Site) => Moments, fates: Map<number, Fate>): void {
+  const sites = sitesOfSpace(space).map((site) => {
+    const m = moments(site);
+    const feature = new Map([...site.features].map((c, f) => [c, f]));
+    return { G: m.xx(false), C: m.xx(true), feature };
+  });
+  const energy = (M: Matrix, f: number): number => M.data[f * M.cols + f]!;
+  const open = [...space.channels].filter((c) => !fates.has(c));
+  for (const c of open) {
+    const constant = sites.every(({ G, C, feature }) => {
+      const f = feature.get(c)!;
+      return energy(C, f) <= 1e-12 * Math.max(energy(G, f), 1e-12);
+    });
+    if (constant) fates.set(c, { kind: 'constant' });
+  }
+  const leaders: number[] = [];
+  for (const c of open) {
+    if (fates.has(c)) continue;
+    const match = leaders.flatMap((leader) => {
+      const factors = sites.map(({ G, feature }) => {
+        const a = feature.get(c)!;
+        const b = feature.get(leader)!;
+        const dot = G.data[a * G.cols + b]!;
+        const collinear = Math.abs(dot) >= (1 - COSINE_TOLERANCE) * Math.sqrt(energy(G, a) * energy(G, b));
+        return collinear ? dot / energy(G, b) : undefined;
+      });
+      const [factor] = factors;
+      const same = factor !== undefined && factors.every((v) => v !== undefined && Math.abs(v - factor) <= 1e-5 * Math.abs(factor));
+      return same ? [{ leader, factor }] : [];
+    })[0];
+    if (match === undefined) leaders.push(c);
+    else fates.set(c, { kind: 'joins', ...match });
+  }
+}
+
+/** A constant channel whose value is not zero needs a bias in every consumer to go into. */
+function dropImpossible(space: ChannelSpace, fates: Map<number, Fate>, moments: (site: Site) => Moments): void {
+  for (const site of sitesOfSpace(space)) {
+    if (site.centred) continue;
+    const mean = moments(site).meanX();
+    site.features.forEach((c, f) => {
+      if (fates.get(c)?.kind === 'constant' && mean[f] !== 0) fates.delete(c);
+    });
+  }
+}

@@ -1,0 +1,59 @@
+import type { ProviderChoice } from '../runtime/providers.js';
+
+/** How redundant channels are found and absorbed; see docs/architecture.md. */
+export type Method = 'exact' | 'cosine' | 'span';
+
+/** Options of {@link condense}. Every one has the same meaning as the CLI option of that name. */
+export interface CondenseOptions {
+  /** Calibration data, one or more specifications (`file.npz`, `file.npy`, `name=file.npy`, a folder, a module, `random:`). */
+  readonly data: readonly string[];
+  /** Other data for the check; then every row of `data` may be fitted. */
+  readonly test?: readonly string[];
+  /** Share of the rows of `data` that only the check sees. Default 0.2. */
+  readonly holdout?: number;
+  /** Keeps related rows on one side of every split: neighbouring ones, or those with the same value of a key in the data. */
+  readonly group?: 'blocks' | { readonly key: string };
+  /** Use at most this many rows of `data`: a deterministic sample. */
+  readonly maxRows?: number;
+  /** Default `span`. */
+  readonly method?: Method;
+  /** For `exact`: what counts as proof of redundancy. Default `weights`. */
+  readonly evidence?: 'weights' | 'data';
+  /** For `cosine`: a neuron joins another at this cosine or above; one for all, or by node. Without it, found for the budget. */
+  readonly threshold?: number | ReadonlyMap<string, number>;
+  /** For `span`: how channels are chosen. Default `eliminate`. */
+  readonly select?: 'eliminate' | 'cholesky';
+  /** Budget: parameters that may stay; at most 1 is a ratio of the input's, above it a count. Never exceeded. */
+  readonly keepParams?: number;
+  /** Widths by node (its name, else the name of its output): a count, or a share of its width as `{ ratio }`. */
+  readonly keep?: ReadonlyMap<string, number | { readonly ratio: number }>;
+  /** Budget: the smallest model whose NRMSE on validation rows is at most this. */
+  readonly maxError?: number;
+  /** Only nodes whose name matches one of these (exact, or with `*` and `?`). */
+  readonly include?: readonly string[];
+  /** No node whose name matches one of these. */
+  readonly exclude?: readonly string[];
+  /** Tolerance of the check in the CLI's syntax, for example `nrmse=1e-2,max-abs=0.1`. */
+  readonly tolerance?: string;
+  /** A check row whose RMS over the standardised outputs exceeds this counts as exceeded in the bound. */
+  readonly rowTolerance?: number;
+  /** Execution provider. Default `cpu`. */
+  readonly provider?: ProviderChoice;
+  /** Rows per run; found from `memory` when absent. */
+  readonly batch?: number;
+  /** Bytes that calibration may use for cached values and batches. Default 2e9. */
+  readonly memory?: number;
+  /** Told what is going on, for progress displays. */
+  readonly onProgress?: (event: ProgressEvent) => void;
+}
+
+/** One step of the work. `done` and `total` count rows or nodes where they are there. */
+export interface ProgressEvent {
+  readonly stage: 'calibrate' | 'plan' | 'select' | 'refit' | 'verify';
+  readonly message: string;
+  readonly done?: number;
+  readonly total?: number;
+}
+
+/** Default for `memory`: 2 GB. */
+export const DEFAULT_MEMORY = 2e9;

@@ -1,0 +1,89 @@
+import { skeleton } from '../calibration/instrument.js';
+import { FIXED, type ChannelAnalysis, type Consumer } from '../channels/types.js';
+import { addToBias, extendedBiasName, held, readWeight, writeWeight } from '../channels/weights.js';
+import { cloneModel } from '../graph/edit.js';
+import type { Feeds, NumericArray } from '../graph/feeds.js';
+import type { Model } from '../graph/ir.js';
+import { floatTensor, toTypedArray } from '../graph/tensor-data.js';
+import type { Matrix } from '../linalg/matrix.js';
+import { Session, type SessionOptions } from '../runtime/session.js';
+
+/** What stands in a consumer's place in a trial: W T (outputs × kept features) and W t. */
+export interface Trial {
+  readonly consumer: Consumer;
+  readonly weight: Matrix;
+  readonly biasDelta: Float64Array | undefined;
+  /** Feature index of each column of `weight`. */
+  readonly kept: Int32Array;
+}
+
+/**
+ * The model with the weights and biases of its consumers as inputs, loaded once: a trial reduction keeps the full widths and puts zeros in the
+ * place of removed features, which computes the same values without loading another model.
+ */
+export class TunableModel {
+  private constructor(
+    private readonly session: Session,
+    private readonly model: Model,
+    private readonly defaults: Feeds,
+  ) {}
+
+  static async open(original: Model, analysis: ChannelAnalysis, options: SessionOptions): Promise<TunableModel> {
+    const model = cloneModel(original);
+    const names: string[] = [];
+    for (const consumer of analysis.consumers) {
+      if (consumer.features.every((f) => f === FIXED)) continue;
+      names.push(consumer.weight);
+      if (consumer.bias.kind === 'holder') names.push(consumer.bias.holder);
+      if (consumer.bias.kind === 'extend') {
+        const name = extendedBiasName(consumer);
+        const outputs = readWeight(model, consumer).rows;
+        model.graph.nodes.find((n) => n.outputs[0] === consumer.output)!.inputs[2] = name;
+        model.graph.initializers.set(name, floatTensor(name, [outputs], 'float32', new Float64Array(outputs)));
+        names.push(name);
+      }
+    }
+    const defaults = new Map(names.map((name) => [name, arrayOf(model, name)]));
+    const tunable = skeleton(model, {
+      nodes: model.graph.nodes.filter((n) => !(n.opType === 'Constant' && defaults.has(n.outputs[0] ?? ''))),
+      initializers: [...model.graph.initializers.values()].filter((t) => !defaults.has(t.name)),
+      inputs: [
+        ...model.graph.inputs
+          .filter((i) => !model.graph.initializers.has(i.name))
+          .map((i) => ({ name: i.name, dtype: i.dtype ?? 'float32', ...(i.shape === undefined ? {} : { rank: i.shape.length }) })),
+        ...[...defaults].map(([name, array]) => ({ name, dtype: array.dtype, rank: array.dims.length })),
+      ],
+      outputs: model.graph.outputs,
+    });
+    return new TunableModel(await Session.open(tunable, options), model, defaults);
+  }
+
+  /** Outputs for one batch with some consumers replaced. */
+  async run(feeds: Feeds, trials: readonly Trial[]): Promise<Map<string, NumericArray>> {
+    const values = new Map([...this.defaults, ...feeds]);
+    if (trials.length > 0) {
+      const model = cloneModel(this.model);
+      for (const { consumer, weight, biasDelta, kept } of trials) {
+        const { rows, cols } = readWeight(this.model, consumer);
+        const full = new Float64Array(rows * cols);
+        for (let o = 0; o < rows; o++) kept.forEach((f, k) => (full[o * cols + f] = weight.data[o * weight.cols + k]!));
+        writeWeight(model, consumer, { rows, cols, data: full });
+        values.set(consumer.weight, arrayOf(model, consumer.weight));
+        if (biasDelta === undefined) continue;
+        addToBias(model, consumer, biasDelta);
+        const bias = consumer.bias.kind === 'holder' ? consumer.bias.holder : extendedBiasName(consumer);
+        values.set(bias, arrayOf(model, bias));
+      }
+    }
+    return this.session.run(values);
+  }
+
+  async release(): Promise<void> {
+    await this.session.release();
+  }
+}
+
+function arrayOf(model: Model, holder: string): NumericArray {
+  const tensor = held(model.graph, holder);
+  return { dtype: tensor.dtype, dims: tensor.dims, data: toTypedArray(tensor) };
+}
