@@ -1,0 +1,27 @@
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'it does not exist',
+  ENOTDIR: 'part of the path is not a folder',
+  EISDIR: 'it is a folder',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'no space is left on the disk',
+  EDQUOT: 'the disk quota is used up',
+  EFBIG: 'the file system does not take files of that size',
+  EIO: 'the disk reports an error',
+  ELOOP: 'the path is a loop of symbolic links',
+  EMFILE: 'too many files are open',
+  ENAMETOOLONG: 'the name is too long',
+};
+
+/** The code of a file system error, e.g. 'ENOENT'; undefined for any other error. */
+export function fileErrorCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
+/** A file system error in words for a person. */
+export function reasonOf(error: unknown): string {
+  const code = fileErrorCode(error);
+  if (code !== undefined) return REASONS[code] ?? code;
+  return error instanceof Error ? error.message : String(error);
+}

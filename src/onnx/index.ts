@@ -1,0 +1,3 @@
+// The file layer: the only folder that knows protobuf.
+export { decodeModel, encodeModel, PROTOBUF_LIMIT, type DecodeOptions } from './codec.js';
+export { readModel } from './read-model.js';
