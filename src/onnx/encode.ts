@@ -10,7 +10,7 @@ import { FileRange } from './file-range.js';
 import { AttributeType } from './generated/schema.js';
 import { originOf } from './origin.js';
 import { fieldId, type FieldName, type MessageName } from './schema.js';
-import type { TensorContent } from './tensor-storage.js';
+import { TENSOR_DATA_FIELDS, type TensorContent } from './tensor-storage.js';
 import { Message, type AnyMessage, type Field } from './wire.js';
 
 /** The model as a message. The message that was read comes back itself when nothing was edited. */
@@ -209,10 +209,8 @@ function encodeTensor(tensor: Tensor, id: number, context: EncodeContext): Field
 }
 
 function setTensorData(edits: Edits<'TensorProto'>, tensor: Tensor): void {
-  edits.remove('float_data', 'int32_data', 'string_data', 'int64_data', 'double_data', 'uint64_data', 'segment');
-  edits.remove('external_data', 'data_location');
+  edits.remove(...TENSOR_DATA_FIELDS);
   if (tensor.storage.byteLength > 0) edits.data('raw_data', tensor.storage);
-  else edits.remove('raw_data');
 }
 
 /** The field that was read, when it has the right number and nothing was edited; a new one otherwise. */

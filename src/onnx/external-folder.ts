@@ -13,7 +13,9 @@ import {
 import { fileErrorCode, reasonOf } from './file-errors.js';
 import { FileRange } from './file-range.js';
 
-interface DataFile {
+/** A file with external data. */
+export interface DataFile {
+  /** Absolute, symbolic links resolved. */
   readonly path: string;
   readonly size: number;
 }
@@ -64,7 +66,11 @@ export class ExternalFolder {
     return range;
   }
 
-  private file(tensor: string, location: string): DataFile {
+  /**
+   * The file that a location stands for.
+   * @throws CondenseError as {@link range}.
+   */
+  file(tensor: string, location: string): DataFile {
     let file = this.files.get(location);
     if (file === undefined) {
       file = this.open(tensor, location);

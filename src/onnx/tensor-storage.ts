@@ -16,6 +16,12 @@ export interface TensorContent {
   readonly storage: TensorStorage;
 }
 
+/** Every field of a TensorProto that holds its elements or says where they are. */
+export const TENSOR_DATA_FIELDS = [
+  ...(['raw_data', 'float_data', 'int32_data', 'string_data', 'int64_data', 'double_data', 'uint64_data'] as const),
+  ...(['segment', 'external_data', 'data_location'] as const),
+] as const;
+
 /** Whether a TensorProto keeps its data in another file. */
 export function isExternal(tensor: Message<'TensorProto'>): boolean {
   return tensor.integer('data_location') === DataLocation.EXTERNAL;
