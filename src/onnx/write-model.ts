@@ -83,12 +83,14 @@ function planFor(model: Model, options: WriteOptions): Plan {
   const { externalData } = options;
   const wasExternal = (model.source?.externalFiles.length ?? 0) > 0 || externalLocations(message).size > 0;
   if (externalData === false || (externalData === undefined && !wasExternal)) {
-    const whole = embedTensors(message, external);
+    const whole = wasExternal ? embedTensors(message, external) : message;
     if (messageLength(whole) <= limit) return { message: whole };
     if (externalData === false) return raise(modelTooLarge(messageLength(whole)));
   }
-  const { threshold = 1024, alignment = 4096 } =
-    externalData === undefined || externalData === false ? {} : externalData;
+  const { threshold = 1024, alignment = 4096 } = externalData ?? {};
+  if (!Number.isSafeInteger(alignment) || alignment < 1) {
+    throw new RangeError(`alignment is ${alignment}, not a positive integer`);
+  }
   const layOut = (location: string): ExternalLayout => {
     const usual = layOutExternally(message, external, { location, threshold, alignment, attributes: false });
     if (messageLength(usual.message) <= limit) return usual;
