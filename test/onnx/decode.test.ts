@@ -140,7 +140,12 @@ describe('decoded IR', () => {
 });
 
 describe('files that are no models', () => {
-  const model = buildModel({ outputs: [{ name: 'y' }], nodes: [node('Relu', ['x'], ['y'])] });
+  const model = buildModel({
+    inputs: [{ name: 'x', shape: ['batch', 2] }],
+    outputs: [{ name: 'y' }],
+    nodes: [node('Gemm', ['x', 'w'], ['h'], { alpha: { float: 2 }, transB: 1 }), node('Relu', ['h'], ['y'])],
+    initializers: [floatTensor('w', [1, 2], 'float32', [1, 2])],
+  });
   const valid = Buffer.concat(encodeModel(model));
 
   it.each([
@@ -168,6 +173,24 @@ describe('files that are no models', () => {
       const diagnostic = diagnosticOf(() => decodeModel(valid.subarray(0, length)));
       if (diagnostic !== undefined) expect(diagnostic.exitCode).toBe(4);
     }
+  });
+
+  it('a damaged file is refused or read, never a crash', () => {
+    // A multiplicative generator (Park and Miller) instead of Math.random: a failure can be repeated.
+    let state = 1;
+    const random = (below: number): number => (state = (state * 48271) % 2147483647) % below;
+    let refused = 0;
+    for (let trial = 0; trial < 2000; trial++) {
+      const damaged = Uint8Array.from(valid);
+      for (let i = random(3); i >= 0; i--) damaged[random(damaged.length)] = random(256);
+      const diagnostic = diagnosticOf(() => {
+        const read = decodeModel(damaged);
+        read.graph.nodes.forEach((n) => (n.name += '!'));
+        encodeModel(read);
+      });
+      if (diagnostic !== undefined) refused++;
+    }
+    expect(refused).toBeGreaterThan(100);
   });
 
   it('subgraphs without end do not exhaust the stack', () => {

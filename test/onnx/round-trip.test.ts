@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { cloneModel } from '../../src/graph/edit.js';
 import { decodeModel, encodeModel } from '../../src/onnx/index.js';
 import { sharedModels } from '../shared-models.js';
 
@@ -20,5 +21,7 @@ describe.skipIf(shared === undefined)('round trip of real models', () => {
     const model = decodeModel(bytes, { path: file });
     expect(model.graph.nodes.length).toBeGreaterThan(0);
     expect(Buffer.concat(encodeModel(model)).equals(bytes)).toBe(true);
+    // So does a copy that a pass would edit.
+    expect(Buffer.concat(encodeModel(cloneModel(model))).equals(bytes)).toBe(true);
   });
 });
