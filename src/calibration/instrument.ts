@@ -74,8 +74,8 @@ export function momentNodes(names: MomentNames, opset: number): Fragment {
   const { outputs } = names;
   const xs = `${names.x}__shifted`;
   nodes.push(makeNode('Sub', [names.x, names.pilotX], [xs]));
-  nodes.push(makeNode('Transpose', [xs], [`${xs}__t`], { perm: [1, 0] }));
-  nodes.push(makeNode('MatMul', [`${xs}__t`, xs], [outputs.xx]));
+  nodes.push(makeNode('Cast', [xs], [`${xs}__d`], { to: 11 }));
+  nodes.push(makeNode('Gemm', [`${xs}__d`, `${xs}__d`], [outputs.xx], { transA: 1 }));
   sum(xs, outputs.x);
   // The number of rows, as a float: first entry of the matrix's shape.
   const first = int64Tensor(`${outputs.rows}__first`, [1], [0]);
@@ -86,8 +86,8 @@ export function momentNodes(names: MomentNames, opset: number): Fragment {
   if (names.z !== undefined && names.pilotZ !== undefined) {
     const zs = `${names.z}__shifted`;
     nodes.push(makeNode('Sub', [names.z, names.pilotZ], [zs]));
-    nodes.push(makeNode('Transpose', [zs], [`${zs}__t`], { perm: [1, 0] }));
-    nodes.push(makeNode('MatMul', [`${zs}__t`, xs], [outputs.zx!]));
+    nodes.push(makeNode('Cast', [zs], [`${zs}__d`], { to: 11 }));
+    nodes.push(makeNode('Gemm', [`${zs}__d`, `${xs}__d`], [outputs.zx!], { transA: 1 }));
     sum(zs, outputs.z!);
     nodes.push(makeNode('Mul', [zs, zs], [`${zs}__squared`]));
     sum(`${zs}__squared`, outputs.zz!);

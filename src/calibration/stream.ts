@@ -62,7 +62,7 @@ export async function streamMoments(
   const matrices = names.flatMap((n) => [n.x, ...(n.z === undefined ? [] : [n.z])]);
   const pilots = names.flatMap((n) => [n.pilotX, ...(n.pilotZ === undefined ? [] : [n.pilotZ])]);
   const sums = names.flatMap((n) => Object.values(n.outputs));
-  const floats = (list: readonly string[]): { name: string; dtype: DataType }[] => list.map((name) => ({ name, dtype: 'float32' }));
+  const floats = (list: readonly string[]): { name: string; dtype: DataType }[] => list.map((name) => ({ name, dtype: /_sum_(xx|zx)$/.test(name) ? 'float64' : 'float32' }));
 
   const valueModel = skeleton(graph.base, {
     nodes: [...graph.nodes, ...values.nodes, ...(stacked ? [] : products.nodes)],

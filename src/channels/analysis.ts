@@ -2,6 +2,7 @@ import type { Model } from '../graph/ir.js';
 import { freeNames, subgraphs } from '../graph/uses.js';
 import { behaviourOf } from './operators.js';
 import { refusal, type Refusal } from './refusal.js';
+import { targetsInSubgraphs } from './subgraph-targets.js';
 import { label, Tracker, weaker, type KnownShapes } from './tracker.js';
 import {
   FIXED,
@@ -143,6 +144,7 @@ function assemble(tracker: Tracker): ChannelAnalysis {
       .map(([name, map]) => [name, { axis: map.axis, channels: resolve(map.channels) }] as const)
       .filter(([, map]) => map.channels.some((c) => c !== FIXED)),
   );
+  targets.push(...targetsInSubgraphs(tracker.model));
   return {
     channelCount: sets.size,
     spaces,

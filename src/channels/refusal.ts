@@ -12,6 +12,7 @@ export const REFUSALS = {
   GRAPH_OUTPUT: 'the channels are an output of the model, whose shape stays',
   NOT_SUPPORTED_YET: 'the operator is not supported yet',
   OPERATOR_MIXES: 'an operator mixes, reorders or counts the channels in a way that is not followed',
+  IN_SUBGRAPH: 'the node lies in a subgraph (If, Loop, Scan), which is kept intact',
   SUBGRAPH_CAPTURE: 'a subgraph (If, Loop, Scan) reads the value',
   WEIGHT_NOT_CONSTANT: 'the weight is computed at run time, not a constant',
   WEIGHT_SHARED: 'the weight is used at more than one place',

@@ -16,6 +16,7 @@ import { FIXED, type ChannelAnalysis, type ChannelSpace } from '../channels/type
 import { held, readWeight } from '../channels/weights.js';
 import type { Moments } from '../calibration/moments.js';
 import type { Matrix } from '../linalg/matrix.js';
+import type { Blas } from '../runtime/blas.js';
 import { duplicateRows } from '../select/exact.js';
 import type { Reduction } from '../../passes/cut-channels.js';
 import { absorbAll, type Absorption } from './absorb.js';
@@ -31,12 +32,13 @@ const COSINE_TOLERANCE = 5e-7;
 /**
  * @param moments of consumer inputs by site: from any few rows for the values of constant channels; from all rows under `evidence: data`
  */
-export function exactReduction(
+export async function exactReduction(
   model: Model,
   analysis: ChannelAnalysis,
   moments: (site: Site) => Moments,
   evidence: 'weights' | 'data',
-): Reduction {
+  blas: Blas,
+): Promise<Reduction> {
   const keep = new Uint8Array(analysis.channelCount).fill(1);
   const fates = new Map<number, Fate>();
   for (const space of analysis.spaces) {
@@ -51,7 +53,7 @@ export function exactReduction(
       keep[channel] = 0;
     }
   }
-  return { analysis, keep, absorbed: absorbAll(model, analysis, keep, (site) => absorption(site, fates, moments)) };
+  return { analysis, keep, absorbed: await absorbAll(model, analysis, keep, (site) => absorption(site, fates, moments), blas) };
 }
 
 function absorption(site: Site, fates: ReadonlyMap<number, Fate>, moments: (site: Site) => Moments): Absorption {

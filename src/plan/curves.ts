@@ -1,0 +1,81 @@
+/**
+ * Puts the local losses of the spaces on one scale: the squared error of the model's outputs.
+ *
+ * Each space is reduced alone at a few widths in a trial (see `TunableModel`) and the outputs are compared on validation rows. Between the
+ * widths tried, the predicted error follows the local loss; the ratio of the two is interpolated in log(width), since it changes slowly.
+ */
+import type { Moments } from '../calibration/moments.js';
+import type { Site } from '../channels/sites.js';
+import type { ChannelAnalysis } from '../channels/types.js';
+import { readWeight } from '../channels/weights.js';
+import { absorbSite, keepMask, type OrderedSpace } from '../condense/span.js';
+import type { Feeds, NumericArray } from '../graph/feeds.js';
+import type { Model } from '../graph/ir.js';
+import type { Blas } from '../runtime/blas.js';
+import { standardisedSquaredError } from './output-error.js';
+import type { WidthCurve } from './search.js';
+import type { Trial, TunableModel } from './tunable-model.js';
+
+/** Shares of a space's width at which it is tried. */
+const TRIED = [0.5, 0.2, 0.07, 0.02];
+
+export interface CurveContext {
+  readonly model: Model;
+  readonly analysis: ChannelAnalysis;
+  readonly tunable: TunableModel;
+  /** Validation rows, and what the original computes on them. */
+  readonly feeds: Feeds;
+  readonly reference: ReadonlyMap<string, NumericArray>;
+  readonly moments: (site: Site) => Moments;
+  readonly blas: Blas;
+}
+
+/** The predicted squared output error of one space at every width. */
+export async function widthCurve(ordered: OrderedSpace, context: CurveContext): Promise<WidthCurve> {
+  const size = ordered.space.channels.length;
+  const others = ordered.space.width - size;
+  const widths = [...new Set(TRIED.map((share) => Math.max(1, Math.round(share * size))))].filter((k) => k < size);
+  const points: { width: number; logRatio: number }[] = [];
+  for (const width of widths) {
+    const error = await errorAlone(ordered, width, context);
+    const loss = ordered.loss[width]!;
+    // Below rounding noise the ratio says nothing.
+    if (error > 1e-13 && loss > 0) points.push({ width, logRatio: Math.log(error / loss) });
+  }
+  const error = new Float64Array(size + 1);
+  for (let k = size - 1; k >= 0; k--) {
+    const predicted = ordered.loss[k]! * Math.exp(interpolate(points, k));
+    error[k] = Math.max(predicted, error[k + 1]!);
+  }
+  return { size, minimum: others > 0 ? 0 : 1, error };
+}
+
+/** Squared output error when only this space is reduced, to the head of its ranking, without any refit behind it. */
+async function errorAlone(ordered: OrderedSpace, width: number, context: CurveContext): Promise<number> {
+  const { model, analysis, moments, blas } = context;
+  const kept = ordered.ranking.slice(0, width).map((i) => ordered.space.channels[i]!);
+  const keep = keepMask(analysis, new Map([[ordered.space.id, kept]]));
+  const trials: Trial[] = [];
+  for (const { site } of ordered.sites) {
+    const absorption = await absorbSite(site, keep, moments(site), blas);
+    for (const consumer of site.consumers) {
+      const W = readWeight(model, consumer);
+      const weight = await blas.gemm(W, absorption.T);
+      const t = { rows: absorption.t.length, cols: 1, data: absorption.t };
+      const biasDelta = consumer.bias.kind === 'none' ? undefined : (await blas.gemm(W, t)).data;
+      trials.push({ consumer, weight, biasDelta, kept: absorption.kept });
+    }
+  }
+  return standardisedSquaredError(context.reference, await context.tunable.run(context.feeds, trials));
+}
+
+function interpolate(points: readonly { width: number; logRatio: number }[], width: number): number {
+  if (points.length === 0) return 0;
+  const sorted = [...points].sort((a, b) => a.width - b.width);
+  const above = sorted.findIndex((p) => p.width >= width);
+  if (above === 0) return sorted[0]!.logRatio;
+  if (above < 0) return sorted.at(-1)!.logRatio;
+  const [a, b] = [sorted[above - 1]!, sorted[above]!];
+  const share = (Math.log(width) - Math.log(a.width)) / (Math.log(b.width) - Math.log(a.width));
+  return a.logRatio + share * (b.logRatio - a.logRatio);
+}
