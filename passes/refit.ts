@@ -23,7 +23,7 @@ import type { DataType, Tensor } from '../src/graph/tensor.js';
 import { int64Tensor } from '../src/graph/tensor-data.js';
 import type { Blas } from '../src/runtime/blas.js';
 import type { SessionOptions } from '../src/runtime/session.js';
-import { refitCrossValidated } from '../src/select/refit.js';
+import { refitCrossValidated, type Refit } from '../src/select/refit.js';
 import { keptIndices } from './cut-channels.js';
 import type { Pass } from './pass.js';
 
@@ -42,6 +42,8 @@ export interface RefitContext {
   /** Bytes for values kept between steps. */
   readonly memory: number;
   readonly onConsumer?: (consumer: Consumer, index: number, total: number) => void;
+  /** Told what each fit gave. */
+  readonly onFit?: (consumer: Consumer, fit: Refit) => void;
 }
 
 /** Prefix of the reduced model's values where both models run in one graph. */
@@ -129,6 +131,7 @@ class RefitStep {
       const delta = old === undefined ? this.addedConstant(fit.constant) : fit.constant.map((c, i) => c - old[i]!);
       addToBias(reduced, consumer, delta);
     }
+    context.onFit?.(consumer, fit);
     return fit.lambda;
   }
 

@@ -4,7 +4,7 @@ import type { Feeds, NumericArray } from '../graph/feeds.js';
 import type { Model, Node } from '../graph/ir.js';
 import { elementCount, type DataType, type Tensor } from '../graph/tensor.js';
 import { Session, type SessionOptions } from '../runtime/session.js';
-import { flatten, momentNames, momentNodes, skeleton, type Fragment, type MomentNames, type MomentRequest } from './instrument.js';
+import { flatten, momentNames, momentNodes, productType, skeleton, type Fragment, type MomentNames, type MomentRequest } from './instrument.js';
 import { Moments } from './moments.js';
 
 /** One run of the graph. `rows` are the data rows in it; `fold` the part of the data they belong to. */
@@ -61,20 +61,25 @@ export async function streamMoments(
   const values = joinFragments(fragments);
   const matrices = names.flatMap((n) => [n.x, ...(n.z === undefined ? [] : [n.z])]);
   const pilots = names.flatMap((n) => [n.pilotX, ...(n.pilotZ === undefined ? [] : [n.pilotZ])]);
-  const sums = names.flatMap((n) => Object.values(n.outputs));
-  const floats = (list: readonly string[]): { name: string; dtype: DataType }[] => list.map((name) => ({ name, dtype: /_sum_(xx|zx)$/.test(name) ? 'float64' : 'float32' }));
+  const sums = names.flatMap((n) =>
+    Object.entries(n.outputs).map(([kind, name]) => ({
+      name,
+      dtype: kind === 'xx' || kind === 'zx' ? productType(n.request) : ('float32' as const),
+    })),
+  );
+  const floats = (list: readonly string[]): { name: string; dtype: DataType }[] => list.map((name) => ({ name, dtype: 'float32' }));
 
   const valueModel = skeleton(graph.base, {
     nodes: [...graph.nodes, ...values.nodes, ...(stacked ? [] : products.nodes)],
     initializers: [...graph.initializers, ...values.initializers, ...(stacked ? [] : products.initializers)],
     inputs: [...graph.inputs, ...(stacked ? [] : floats(pilots).map((p) => ({ ...p, rank: 1 })))],
-    outputs: [...floats(stacked ? matrices : sums), ...keep],
+    outputs: [...(stacked ? floats(matrices) : sums), ...keep],
   });
   const productModel = skeleton(graph.base, {
     nodes: products.nodes,
     initializers: products.initializers,
     inputs: [...floats(matrices).map((p) => ({ ...p, rank: 2 })), ...floats(pilots).map((p) => ({ ...p, rank: 1 }))],
-    outputs: floats(sums),
+    outputs: sums,
   });
 
   const valueSession = await Session.open(valueModel, options);
@@ -189,8 +194,8 @@ class Collector {
   /** Adds a batch; returns the request whose values are not finite, if any. */
   add(outputs: ReadonlyMap<string, NumericArray>, fold: number): MomentRequest | undefined {
     for (const n of this.names) {
-      const data = (name: string | undefined): Float32Array | undefined =>
-        name === undefined ? undefined : (outputs.get(name)!.data as Float32Array);
+      const data = (name: string | undefined): Float32Array | Float64Array | undefined =>
+        name === undefined ? undefined : (outputs.get(name)!.data as Float32Array | Float64Array);
       const x = data(n.outputs.x)!;
       const z = data(n.outputs.z);
       if (!x.every(Number.isFinite) || !(z ?? x).every(Number.isFinite)) return n.request;

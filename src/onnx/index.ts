@@ -2,3 +2,4 @@
 export { decodeModel, encodeModel, PROTOBUF_LIMIT, type DecodeOptions } from './codec.js';
 export { readModel } from './read-model.js';
 export { writeModel, type ExternalDataOptions, type WriteOptions, type WrittenModel } from './write-model.js';
+export { decodeTensor } from './decode-tensor.js';

@@ -24,8 +24,8 @@ export interface CurveContext {
   readonly analysis: ChannelAnalysis;
   readonly tunable: TunableModel;
   /** Validation rows, and what the original computes on them. */
-  readonly feeds: Feeds;
-  readonly reference: ReadonlyMap<string, NumericArray>;
+  readonly feeds: readonly Feeds[];
+  readonly reference: readonly ReadonlyMap<string, NumericArray>[];
   readonly moments: (site: Site) => Moments;
   readonly blas: Blas;
 }

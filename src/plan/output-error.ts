@@ -1,7 +1,7 @@
 import type { NumericArray } from '../graph/feeds.js';
 
-/** Outputs of the original model on the rows that plans are judged by: what reduced models are compared with. */
-export type ReferenceOutputs = ReadonlyMap<string, NumericArray>;
+/** A model's outputs on some rows, batch by batch. */
+export type Outputs = readonly ReadonlyMap<string, NumericArray>[];
 
 /**
  * Mean squared error of a model's outputs, each divided by its variance, averaged over the outputs: the square that plans add up.
@@ -9,35 +9,49 @@ export type ReferenceOutputs = ReadonlyMap<string, NumericArray>;
  * floating-point numbers do not count.
  * @returns 0 where no output can be judged.
  */
-export function standardisedSquaredError(reference: ReferenceOutputs, candidate: ReadonlyMap<string, NumericArray>): number {
+export function standardisedSquaredError(reference: Outputs, candidate: Outputs): number {
   let sum = 0;
   let count = 0;
-  for (const [name, a] of reference) {
-    const b = candidate.get(name);
-    if (b === undefined || !(a.data instanceof Float32Array || a.data instanceof Float64Array)) continue;
-    const columns = a.dims.length === 2 ? a.dims[1]! : 1;
-    const x = a.data;
-    const y = b.data as Float32Array | Float64Array;
-    const rows = x.length / columns;
-    let outputSum = 0;
-    let outputColumns = 0;
-    for (let c = 0; c < columns; c++) {
-      let mean = 0;
-      for (let i = c; i < x.length; i += columns) mean += x[i]!;
-      mean /= rows;
-      let variance = 0;
-      let error = 0;
-      for (let i = c; i < x.length; i += columns) {
-        variance += (x[i]! - mean) ** 2;
-        error += (x[i]! - y[i]!) ** 2;
-      }
-      if (variance / rows <= 1e-20) continue;
-      outputSum += error / variance;
-      outputColumns++;
-    }
-    if (outputColumns === 0) continue;
-    sum += outputSum / outputColumns;
+  for (const name of reference[0]?.keys() ?? []) {
+    const error = outputError(reference.map((o) => o.get(name)!), candidate.map((o) => o.get(name)!));
+    if (error === undefined) continue;
+    sum += error;
     count++;
   }
   return count === 0 ? 0 : sum / count;
+}
+
+function outputError(reference: readonly NumericArray[], candidate: readonly NumericArray[]): number | undefined {
+  const first = reference[0]!;
+  const columns = first.dims.length === 2 ? first.dims[1]! : 1;
+  const [x, y] = [joined(reference), joined(candidate)];
+  if (x === undefined || y === undefined || x.length !== y.length) return undefined;
+  const rows = x.length / columns;
+  let sum = 0;
+  let counted = 0;
+  for (let c = 0; c < columns; c++) {
+    let mean = 0;
+    for (let i = c; i < x.length; i += columns) mean += x[i]! / rows;
+    let [variance, error] = [0, 0];
+    for (let i = c; i < x.length; i += columns) {
+      variance += (x[i]! - mean) ** 2;
+      error += (x[i]! - y[i]!) ** 2;
+    }
+    if (variance / rows <= 1e-20) continue;
+    sum += error / variance;
+    counted++;
+  }
+  return counted === 0 ? undefined : sum / counted;
+}
+
+/** The elements of all batches one behind the other; undefined where they are not float32 or float64. */
+function joined(parts: readonly NumericArray[]): Float64Array | undefined {
+  const result = new Float64Array(parts.reduce((sum, p) => sum + p.data.length, 0));
+  let at = 0;
+  for (const { data } of parts) {
+    if (!(data instanceof Float32Array || data instanceof Float64Array)) return undefined;
+    result.set(data, at);
+    at += data.length;
+  }
+  return result;
 }

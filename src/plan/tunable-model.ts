@@ -39,7 +39,7 @@ export class TunableModel {
         const name = extendedBiasName(consumer);
         const outputs = readWeight(model, consumer).rows;
         model.graph.nodes.find((n) => n.outputs[0] === consumer.output)!.inputs[2] = name;
-        model.graph.initializers.set(name, floatTensor(name, [outputs], 'float32', new Float64Array(outputs)));
+        model.graph.initializers.set(name, floatTensor(name, [outputs], held(model.graph, consumer.weight).dtype as 'float32', new Float64Array(outputs)));
         names.push(name);
       }
     }
@@ -58,9 +58,9 @@ export class TunableModel {
     return new TunableModel(await Session.open(tunable, options), model, defaults);
   }
 
-  /** Outputs for one batch with some consumers replaced. */
-  async run(feeds: Feeds, trials: readonly Trial[]): Promise<Map<string, NumericArray>> {
-    const values = new Map([...this.defaults, ...feeds]);
+  /** Outputs for each batch with some consumers replaced. */
+  async run(batches: readonly Feeds[], trials: readonly Trial[]): Promise<ReadonlyMap<string, NumericArray>[]> {
+    const values = new Map(this.defaults);
     if (trials.length > 0) {
       const model = cloneModel(this.model);
       for (const { consumer, weight, biasDelta, kept } of trials) {
@@ -75,7 +75,9 @@ export class TunableModel {
         values.set(bias, arrayOf(model, bias));
       }
     }
-    return this.session.run(values);
+    const outputs: ReadonlyMap<string, NumericArray>[] = [];
+    for (const feeds of batches) outputs.push(await this.session.run(new Map([...values, ...feeds])));
+    return outputs;
   }
 
   async release(): Promise<void> {

@@ -1,0 +1,36 @@
+import type { DataNote } from '../../diagnostics/calibration.js';
+import type { NumericArray } from '../../graph/feeds.js';
+import type { Dimension } from '../../graph/ir.js';
+import type { DataType } from '../../graph/tensor.js';
+
+/** An input of the model that wants data. */
+export interface InputSpec {
+  readonly name: string;
+  readonly dtype: DataType;
+  readonly shape: readonly Dimension[];
+}
+
+/** Arrays that belong to the same rows, by name; '' for an array that came without one. */
+export interface Chunk {
+  readonly arrays: ReadonlyMap<string, NumericArray>;
+  /** What each array came from, for messages. */
+  readonly file: string;
+  /** `join`: one array of several that are joined by row; `append`: rows of their own. */
+  readonly combine: 'append' | 'join';
+}
+
+/** What a source was opened with, and what it has to say. */
+export interface SourceContext {
+  readonly inputs: readonly InputSpec[];
+  readonly note: (note: DataNote) => void;
+}
+
+/** A data format. Adding one is an entry in the list of `formats.ts`, and one test. */
+export interface DataFormat {
+  readonly name: string;
+  /** One line for the help. */
+  readonly description: string;
+  /** Whether a specification is in this format. */
+  matches(spec: string): boolean;
+  open(spec: string, context: SourceContext): AsyncIterable<Chunk> | Iterable<Chunk>;
+}

@@ -1,0 +1,33 @@
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { raise } from '../../diagnostics/diagnostic.js';
+import { dataMalformed } from '../../diagnostics/calibration.js';
+import type { NumericArray } from '../../graph/feeds.js';
+import { toTypedArray } from '../../graph/tensor-data.js';
+import { decodeTensor } from '../../onnx/index.js';
+import type { DataFormat } from './source.js';
+
+/** The layout of the ONNX test suites: `test_data_set_<k>/input_<i>.pb`, i counting the model's inputs without the initializers. */
+export const testDataSet: DataFormat = {
+  name: 'folder/',
+  description: 'a folder with test_data_set_*/input_*.pb',
+  matches: (spec) => existsSync(spec) && statSync(spec).isDirectory(),
+  *open(spec, { inputs }) {
+    const number = (name: string): number => Number(/\d+/.exec(name)?.[0] ?? 0);
+    const sets = readdirSync(spec)
+      .filter((name) => /^test_data_set_\d+$/.test(name))
+      .sort((a, b) => number(a) - number(b));
+    if (sets.length === 0) raise(dataMalformed(spec, 'the folder holds no test_data_set_*'));
+    for (const set of sets) {
+      const folder = path.join(spec, set);
+      const arrays = new Map<string, NumericArray>();
+      for (const file of readdirSync(folder).filter((name) => /^input_\d+\.pb$/.test(name))) {
+        const input = inputs[number(file)];
+        if (input === undefined) raise(dataMalformed(path.join(folder, file), `the model has ${inputs.length} input(s)`));
+        const tensor = decodeTensor(readFileSync(path.join(folder, file)), path.join(folder, file));
+        arrays.set(input.name, { dtype: tensor.dtype, dims: tensor.dims, data: toTypedArray(tensor) });
+      }
+      yield { arrays, file: folder, combine: 'append' };
+    }
+  },
+};

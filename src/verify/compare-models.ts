@@ -1,0 +1,149 @@
+import { gatherRows, type Dataset } from '../calibration/dataset.js';
+import type { Feeds, NumericArray } from '../graph/feeds.js';
+import type { Model } from '../graph/ir.js';
+import { withSession, type SessionOptions } from '../runtime/session.js';
+import { ALPHA, exceedanceBound } from './bounds.js';
+import { judge } from './gate.js';
+import { OutputComparison } from './output-comparison.js';
+import { SAMPLE_ASSUMPTION, type VerificationReport } from './report-types.js';
+import type { Tolerance } from './tolerance.js';
+
+export interface ComparisonOptions {
+  readonly session: SessionOptions;
+  /** Rows per run. */
+  readonly batch: number;
+  readonly tolerance: Tolerance | undefined;
+  /** The default limits are those of `exact`. */
+  readonly exact: boolean;
+  readonly rowTolerance: number | undefined;
+  /** Outputs that hold class scores, whatever their values look like. */
+  readonly classes: readonly string[];
+  /** Positions among the rows of those farthest from the fit rows. */
+  readonly farthest: Int32Array | undefined;
+  /** How many candidates were checked on these rows; they share the chance of being wrong. */
+  readonly candidates?: number;
+  readonly onRows?: (done: number, total: number) => void;
+}
+
+/** A row counts as exceeded by default when its RMS over the standardised outputs is above this. */
+const DEFAULT_ROW_TOLERANCE = 0.1;
+/** Rows that are run one by one as well. */
+const SINGLES = 3;
+/** Differences between batch sizes below this share of an output's largest value are rounding. */
+const BATCH_ROUNDING = 1e-3;
+
+/** Runs two models over the same rows and judges how far the second is from the first. */
+export async function compareModels(
+  reference: Model,
+  candidate: Model,
+  dataset: Dataset,
+  rows: Int32Array,
+  options: ComparisonOptions,
+): Promise<VerificationReport> {
+  return withSession(reference, options.session, (a) =>
+    withSession(candidate, options.session, async (b) => {
+      const comparisons = new Map<string, OutputComparison>();
+      const first: { feeds: Feeds; a: ReadonlyMap<string, NumericArray>; b: ReadonlyMap<string, NumericArray>; rows: Int32Array }[] = [];
+      for (let start = 0; start < rows.length; start += options.batch) {
+        const part = rows.subarray(start, Math.min(start + options.batch, rows.length));
+        const feeds = gatherRows(dataset, part);
+        const [left, right] = [await a.run(feeds), await b.run(feeds)];
+        for (const [name, array] of left) {
+          let comparison = comparisons.get(name);
+          if (comparison === undefined) comparisons.set(name, (comparison = new OutputComparison(name)));
+          const other = right.get(name);
+          if (other !== undefined) comparison.add(array, other, part.length);
+        }
+        if (start === 0) first.push({ feeds, a: left, b: right, rows: part });
+        options.onRows?.(start + part.length, rows.length);
+      }
+      const batchOne = dataset.fixedBatch !== undefined || first[0] === undefined || first[0].rows.length < 2
+        ? null
+        : await compareSingles(first[0].rows, dataset, { a: first[0].a, b: first[0].b }, (f) => a.run(f), (f) => b.run(f));
+      return report([...comparisons.values()], rows.length, batchOne, options);
+    }),
+  );
+}
+
+async function compareSingles(
+  rows: Int32Array,
+  dataset: Dataset,
+  full: { readonly a: ReadonlyMap<string, NumericArray>; readonly b: ReadonlyMap<string, NumericArray> },
+  runA: (feeds: Feeds) => Promise<ReadonlyMap<string, NumericArray>>,
+  runB: (feeds: Feeds) => Promise<ReadonlyMap<string, NumericArray>>,
+): Promise<VerificationReport['batchOne']> {
+  const count = Math.min(SINGLES, rows.length);
+  let [worstA, worstB] = [0, 0];
+  for (let i = 0; i < count; i++) {
+    const feeds = gatherRows(dataset, [rows[i]!]);
+    worstA = Math.max(worstA, difference(await runA(feeds), full.a, i, rows.length));
+    worstB = Math.max(worstB, difference(await runB(feeds), full.b, i, rows.length));
+  }
+  // A graph that treats a batch as a whole differs by itself; then the reduced one may too.
+  return { rows: count, largestDifference: worstB, consistent: worstB <= Math.max(BATCH_ROUNDING, 2 * worstA) };
+}
+
+/** Largest difference between row i of a batch and the same row alone, over the output's largest value. */
+function difference(single: ReadonlyMap<string, NumericArray>, full: ReadonlyMap<string, NumericArray>, i: number, rows: number): number {
+  let worst = 0;
+  for (const [name, array] of single) {
+    const batch = full.get(name);
+    if (batch === undefined || batch.dims[0] !== rows || !(batch.data instanceof Float32Array || batch.data instanceof Float64Array)) continue;
+    const size = batch.data.length / rows;
+    if (array.data.length !== size) return Infinity;
+    let [gap, largest] = [0, 0];
+    for (let k = 0; k < size; k++) {
+      gap = Math.max(gap, Math.abs(Number(array.data[k]) - batch.data[i * size + k]!));
+      largest = Math.max(largest, Math.abs(batch.data[i * size + k]!));
+    }
+    if (largest > 0) worst = Math.max(worst, gap / largest);
+  }
+  return worst;
+}
+
+function report(
+  comparisons: readonly OutputComparison[],
+  rows: number,
+  batchOne: VerificationReport['batchOne'],
+  options: ComparisonOptions,
+): VerificationReport {
+  const outputs = comparisons.map((c) => c.result(options.classes.includes(c.output)));
+  const verdict = judge(outputs, options.tolerance, options.exact);
+  const errors = rowErrors(comparisons, rows);
+  const rowTolerance = options.rowTolerance ?? DEFAULT_ROW_TOLERANCE;
+  const exceeded = errors?.filter((e) => !(Math.sqrt(e) <= rowTolerance)).length ?? 0;
+  const rms = (positions: ArrayLike<number>): number => {
+    let sum = 0;
+    for (let i = 0; i < positions.length; i++) sum += errors![positions[i]!]!;
+    return Math.sqrt(sum / positions.length);
+  };
+  const all = Int32Array.from({ length: rows }, (_, i) => i);
+  const bound = exceedanceBound(exceeded, rows, ALPHA / (options.candidates ?? 1));
+  const consistent = batchOne?.consistent ?? true;
+  return {
+    outputs,
+    rows,
+    verdict: consistent
+      ? verdict
+      : {
+          ...verdict,
+          passed: false,
+          failures: [...verdict.failures, { output: '(all)', measure: 'batch of one', value: batchOne!.largestDifference, limit: BATCH_ROUNDING }],
+        },
+    sample: errors === undefined ? null : { rowTolerance, exceeded, rows, bound, assumption: SAMPLE_ASSUMPTION },
+    farthest:
+      errors === undefined || options.farthest === undefined
+        ? null
+        : { rows: options.farthest.length, rms: rms(options.farthest), rmsOfAll: rms(all) },
+    batchOne,
+  };
+}
+
+/** Mean squared standardised error of each row over all outputs that have rows. */
+function rowErrors(comparisons: readonly OutputComparison[], rows: number): Float64Array | undefined {
+  const lists = comparisons.map((c) => c.rowErrors()).filter((e) => e !== undefined);
+  if (lists.length === 0) return undefined;
+  const sum = new Float64Array(rows);
+  for (const list of lists) list.forEach((e, i) => (sum[i] = sum[i]! + e / lists.length));
+  return sum;
+}

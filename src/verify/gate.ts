@@ -1,0 +1,46 @@
+import type { OutputFigures } from './output-comparison.js';
+import { defaultTolerance, TOLERANCE_KEYS, type Tolerance, type ToleranceKey } from './tolerance.js';
+
+/** A measure of one output that is beyond its limit. */
+export interface GateFailure {
+  readonly output: string;
+  readonly measure: string;
+  readonly value: number | null;
+  readonly limit: number;
+}
+
+export interface GateVerdict {
+  readonly passed: boolean;
+  readonly failures: readonly GateFailure[];
+  /** The smallest tolerance that would have passed, in the syntax of `--tolerance`; empty where no tolerance could (NaN, shapes). */
+  readonly smallestPassing: string;
+}
+
+/** Judges all outputs. An explicit tolerance replaces the defaults and holds for every output that it makes sense for. */
+export function judge(outputs: readonly OutputFigures[], explicit: Tolerance | undefined, exact: boolean): GateVerdict {
+  const failures: GateFailure[] = [];
+  const needed = new Map<ToleranceKey, number>();
+  for (const figures of outputs) {
+    if (figures.shapeMismatch !== null) failures.push({ output: figures.output, measure: 'shape', value: null, limit: 0 });
+    if (figures.nonFinite > 0) failures.push({ output: figures.output, measure: 'NaN or Inf', value: figures.nonFinite, limit: 0 });
+    for (const [key, limit] of explicit ?? defaultTolerance(figures, exact)) {
+      const { figure, kind } = TOLERANCE_KEYS[key];
+      const value = figure(figures);
+      if (value === null) continue;
+      const before = needed.get(key);
+      needed.set(key, before === undefined ? value : kind === 'at-most' ? Math.max(before, value) : Math.min(before, value));
+      if (kind === 'at-most' ? !(value <= limit) : !(value >= limit)) failures.push({ output: figures.output, measure: key, value, limit });
+    }
+  }
+  const impossible = failures.some((f) => f.measure === 'shape' || f.measure === 'NaN or Inf');
+  const smallestPassing = impossible ? '' : [...needed].map(([key, value]) => `${key}=${roundOutwards(value, TOLERANCE_KEYS[key].kind)}`).join(',');
+  return { passed: failures.length === 0, failures, smallestPassing };
+}
+
+/** Three digits, rounded to the side that still passes. */
+function roundOutwards(value: number, kind: 'at-most' | 'at-least'): string {
+  if (value === 0) return '0';
+  const unit = 10 ** (Math.floor(Math.log10(Math.abs(value))) - 2);
+  const rounded = (kind === 'at-most' ? Math.ceil(value / unit) : Math.floor(value / unit)) * unit;
+  return String(Number(rounded.toPrecision(4)));
+}

@@ -1,0 +1,45 @@
+import { raise } from '../diagnostics/diagnostic.js';
+import { toleranceInvalid } from '../diagnostics/verify.js';
+import type { OutputFigures } from './output-comparison.js';
+
+/** Measures that a tolerance may name: an upper limit on an error, or a lower one on a likeness. */
+export const TOLERANCE_KEYS = {
+  nrmse: { figure: (o: OutputFigures) => o.nrmse, kind: 'at-most' },
+  'max-abs': { figure: (o: OutputFigures) => o.maxAbs, kind: 'at-most' },
+  'max-rel': { figure: (o: OutputFigures) => o.maxRel, kind: 'at-most' },
+  relative: { figure: (o: OutputFigures) => o.relative, kind: 'at-most' },
+  agreement: { figure: (o: OutputFigures) => o.agreement, kind: 'at-least' },
+  cosine: { figure: (o: OutputFigures) => o.cosine, kind: 'at-least' },
+  equal: { figure: (o: OutputFigures) => o.equal, kind: 'at-least' },
+} as const satisfies Record<string, { figure: (o: OutputFigures) => number | null; kind: 'at-most' | 'at-least' }>;
+export type ToleranceKey = keyof typeof TOLERANCE_KEYS;
+
+/** Limits by measure. */
+export type Tolerance = ReadonlyMap<ToleranceKey, number>;
+
+/**
+ * Parses `nrmse=1e-2,max-abs=0.1,agreement=0.98`; a bare number means nrmse.
+ * @throws CondenseError for an unknown key or something that is no number.
+ */
+export function parseTolerance(text: string): Tolerance {
+  const limits = new Map<ToleranceKey, number>();
+  for (const part of text.split(',')) {
+    const at = part.indexOf('=');
+    const key = (at < 0 ? 'nrmse' : part.slice(0, at)).trim();
+    const digits = part.slice(at + 1).trim();
+    const value = Number(digits);
+    if (!(key in TOLERANCE_KEYS) || digits === '' || !Number.isFinite(value) || value < 0) {
+      raise(toleranceInvalid(part, Object.keys(TOLERANCE_KEYS)));
+    }
+    limits.set(key as ToleranceKey, value);
+  }
+  return limits;
+}
+
+/** The default limits for one output. */
+export function defaultTolerance(figures: OutputFigures, exact: boolean): Tolerance {
+  if (exact) return new Map(figures.integer ? [['equal', 1]] : [['relative', 1e-4]]);
+  if (figures.integer) return new Map([['equal', 0.95]]);
+  if (figures.classScores) return new Map([['agreement', 0.95]]);
+  return new Map([['nrmse', 0.05]]);
+}
