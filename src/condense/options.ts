@@ -35,6 +35,8 @@ export interface CondenseOptions {
   readonly exclude?: readonly string[];
   /** Tolerance of the check in the CLI's syntax, for example `nrmse=1e-2,max-abs=0.1`. */
   readonly tolerance?: string;
+  /** Outputs that hold class scores, judged by top-1 agreement, where their values do not show it (logits). */
+  readonly classes?: readonly string[];
   /** A check row whose RMS over the standardised outputs exceeds this counts as exceeded in the bound. */
   readonly rowTolerance?: number;
   /** Execution provider. Default `cpu`. */

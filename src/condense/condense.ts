@@ -1,0 +1,229 @@
+import { gatherRows, loadDataset } from '../calibration/dataset.js';
+import { rowsAreFew, type DataNote } from '../diagnostics/calibration.js';
+import { raise } from '../diagnostics/diagnostic.js';
+import { errorNotReached, optionsConflict } from '../diagnostics/plan.js';
+import { interfacesDiffer } from '../diagnostics/verify.js';
+import { label } from '../channels/tracker.js';
+import { condensingSites } from '../channels/sites.js';
+import type { TargetNode } from '../channels/types.js';
+import { intAttribute } from '../graph/attributes.js';
+import { parameterCount } from '../graph/edit.js';
+import type { Model, Node } from '../graph/ir.js';
+import { UseIndex } from '../graph/uses.js';
+import { readModel } from '../onnx/index.js';
+import { countMacs } from '../report/macs.js';
+import type { CondenseReport, NodeReport } from '../report/report.js';
+import { Blas } from '../runtime/blas.js';
+import { resolveProvider, type ProviderChoice } from '../runtime/providers.js';
+import { probeShapes } from '../runtime/shapes.js';
+import { compareModels } from '../verify/compare-models.js';
+import { farthestRows } from '../verify/farthest.js';
+import type { VerificationReport } from '../verify/report-types.js';
+import { parseTolerance } from '../verify/tolerance.js';
+import { VERSION } from '../version.js';
+import type { CondenseOptions } from './options.js';
+import { dataInputs, prepare, type Prepared } from './prepare.js';
+import { withProvenance } from './provenance.js';
+import { reduceByCosine, reduceBySpan, reduceExactly, type Reduced } from './reduce.js';
+
+/** What {@link condense} gives back. */
+export interface Condensed {
+  /**
+   * The reduced model with its provenance. It is the input itself (nothing to write but a copy) when the status is `unchanged`, and must not
+   * be trusted when it is `check-failed`.
+   */
+  readonly model: Model;
+  readonly report: CondenseReport;
+}
+
+/**
+ * Makes a smaller model that computes the same as `model` on data like `options.data`, and checks it on rows that no fit saw.
+ *
+ * It writes nothing: hand `model` to `writeModel` when `report.status` is `reduced`. A model that fails the check has the status
+ * `check-failed`.
+ * @param model a model, or the path of one
+ * @throws CondenseError for wrong options, data or models (exit codes 2 and 4), and when no plan meets the budget (5)
+ */
+export async function condense(model: Model | string, options: CondenseOptions): Promise<Condensed> {
+  checkOptions(options);
+  const started = performance.now();
+  const seconds: Record<string, number> = {};
+  const timed = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
+    const start = performance.now();
+    const result = await work();
+    seconds[name] = Number(((performance.now() - start) / 1000).toFixed(2));
+    return result;
+  };
+  const input = typeof model === 'string' ? await readModel(model) : model;
+  const blas = new Blas();
+  try {
+    const prepared = await timed('prepare', () => prepare(input, options, blas));
+    const reduced = await timed('reduce', () => reduceWith(prepared, options));
+    const parametersBefore = parameterCount(input);
+    const parametersAfter = parameterCount(reduced.model);
+    const changed = reduced.passes.some((p) => p.changed);
+    const verification = changed ? await timed('verify', () => verifyReduced(prepared, reduced.model, options)) : null;
+    if (verification !== null) checkErrorBudget(options, verification, parametersAfter);
+    const passed = verification?.verdict.passed ?? true;
+    const status = !changed ? 'unchanged' : passed ? 'reduced' : 'check-failed';
+    const output = changed ? withProvenance(reduced.model, options, verification, { parametersBefore, parametersAfter, verified: passed }) : input;
+    seconds['total'] = Number(((performance.now() - started) / 1000).toFixed(2));
+    const { fitData, folds, checkRows } = prepared.data;
+    const fit = folds.reduce((sum, f) => sum + f.length, 0);
+    return {
+      model: output,
+      report: {
+        schemaVersion: 1,
+        tool: { name: 'onnx-condense', version: VERSION },
+        status,
+        input: {
+          sha256: input.source?.sha256 ?? null,
+          size: {
+            parameters: parametersBefore,
+            macs: await macsOfOneRow(input, prepared),
+            ...(input.source === undefined ? {} : { bytes: input.source.byteLength }),
+          },
+        },
+        output: { size: { parameters: parametersAfter, macs: await macsOfOneRow(reduced.model, prepared) } },
+        method: options.method ?? 'span',
+        provider: prepared.session.provider,
+        rows: { fit, validation: folds.at(-1)!.length, check: checkRows.length },
+        nodes: prepared.analysis.targets.map((target) => nodeReport(target, reduced.model)),
+        passes: [{ name: 'order-nodes', changed: prepared.ordered, notes: [] }, ...reduced.passes],
+        ...(reduced.plan === undefined ? {} : { plan: reduced.plan }),
+        verification,
+        warnings: [...fitData.notes, ...warningsOf(prepared, fit), ...reduced.warnings],
+        seconds,
+      },
+    };
+  } finally {
+    await blas.release();
+  }
+}
+
+function reduceWith(prepared: Prepared, options: CondenseOptions): Promise<Reduced> {
+  switch (options.method ?? 'span') {
+    case 'exact':
+      return reduceExactly(prepared, options);
+    case 'cosine':
+      return reduceByCosine(prepared, options);
+    case 'span':
+      return reduceBySpan(prepared, options);
+  }
+}
+
+/** Options that cannot hold together. @throws CondenseError */
+function checkOptions(options: CondenseOptions): void {
+  const method = options.method ?? 'span';
+  const budgets = [options.keepParams, options.maxError].filter((b) => b !== undefined).length;
+  if (budgets > 1) raise(optionsConflict('--keep-params and --max-error cannot be given together', 'Choose one budget.'));
+  if (method === 'exact' && (budgets > 0 || options.keep !== undefined)) {
+    raise(optionsConflict('--method exact removes all that is provably redundant and takes no budget', 'Leave out --keep-params, --max-error and --keep, or use --method span.'));
+  }
+  if (method !== 'exact' && options.evidence !== undefined) raise(optionsConflict('--evidence belongs to --method exact', 'Leave it out.'));
+  if (method !== 'cosine' && options.threshold !== undefined) raise(optionsConflict('--threshold belongs to --method cosine', 'Leave it out.'));
+  if (method === 'cosine' && options.keep !== undefined) raise(optionsConflict('--keep does not apply to --method cosine', 'Use --threshold node=value.'));
+  if (options.keepParams !== undefined && !(options.keepParams > 0)) {
+    raise(optionsConflict('--keep-params must be above 0', 'At most 1 is a ratio, above it a count of parameters.'));
+  }
+  if (options.tolerance !== undefined) parseTolerance(options.tolerance);
+}
+
+async function verifyReduced(prepared: Prepared, reduced: Model, options: CondenseOptions): Promise<VerificationReport> {
+  const { original, data, session } = prepared;
+  const fitRows = Int32Array.from(data.folds.flatMap((f) => [...f])).sort();
+  return compareModels(original, reduced, data.checkData, data.checkRows, {
+    session,
+    batch: data.batch,
+    tolerance: options.tolerance === undefined ? undefined : parseTolerance(options.tolerance),
+    exact: options.method === 'exact',
+    rowTolerance: options.rowTolerance,
+    classes: options.classes ?? [],
+    farthest: farthestRows(data.fitData, fitRows, data.checkData, data.checkRows),
+    onRows: (done, total) => options.onProgress?.({ stage: 'verify', message: 'check rows', done, total }),
+  });
+}
+
+/** `--max-error` is a promise about the check rows: validation rows chose the model, they prove nothing. */
+function checkErrorBudget(options: CondenseOptions, verification: VerificationReport, parameters: number): void {
+  if (options.maxError === undefined) return;
+  const worst = Math.max(...verification.outputs.map((o) => o.nrmse ?? 0));
+  if (worst > options.maxError) raise(errorNotReached(options.maxError, worst, parameters));
+}
+
+/** Gemm outputs' width in the reduced model, found by the node's output name. */
+function nodeReport(target: TargetNode, reduced: Model): NodeReport {
+  const { node, width, refusal } = target;
+  const after = width === undefined ? undefined : widthIn(reduced, node);
+  return {
+    node: label(node),
+    opType: node.opType,
+    ...(width === undefined ? {} : { before: width }),
+    ...(after === undefined ? {} : { after }),
+    ...(refusal === undefined ? {} : { refusal }),
+  };
+}
+
+function widthIn(model: Model, node: Node): number | undefined {
+  const same = model.graph.nodes.find((n) => n.outputs[0] === node.outputs[0]);
+  const dims = same === undefined ? undefined : new UseIndex(model.graph).constant(same.inputs[1] ?? '')?.dims;
+  if (same === undefined || dims === undefined) return undefined;
+  return same.opType === 'Gemm' && intAttribute(same, 'transB', 0) !== 0 ? dims[0] : dims[1];
+}
+
+async function macsOfOneRow(model: Model, { data, session }: Prepared): Promise<number> {
+  const rows = data.fitData.fixedBatch ?? 1;
+  const feeds = gatherRows(data.fitData, Int32Array.from({ length: rows }, (_, i) => i));
+  return countMacs(model, await probeShapes(model, feeds, session)) / rows;
+}
+
+function warningsOf({ analysis, providerNotes }: Prepared, fit: number): DataNote[] {
+  const widest = condensingSites(analysis).reduce((most, s) => Math.max(most, s.features.length), 0);
+  return [
+    ...(fit < 5 * widest ? [rowsAreFew(fit, widest)] : []),
+    ...providerNotes.map((message) => ({ code: 'PROVIDER_NOT_AVAILABLE', message })),
+  ];
+}
+
+/** Options of {@link verify}. */
+export interface VerifyOptions {
+  /** As for {@link condense}; every row is a check row. */
+  readonly data: readonly string[];
+  readonly maxRows?: number;
+  readonly tolerance?: string;
+  readonly rowTolerance?: number;
+  readonly classes?: readonly string[];
+  readonly provider?: ProviderChoice;
+  readonly batch?: number;
+  readonly onProgress?: CondenseOptions['onProgress'];
+}
+
+/**
+ * Compares two models with the same inputs and outputs on data that neither was made from.
+ * @throws CondenseError when their interfaces differ or the data does not fit
+ */
+export async function verify(reference: Model | string, candidate: Model | string, options: VerifyOptions): Promise<VerificationReport> {
+  const [a, b] = [
+    typeof reference === 'string' ? await readModel(reference) : reference,
+    typeof candidate === 'string' ? await readModel(candidate) : candidate,
+  ];
+  const tolerance = options.tolerance === undefined ? undefined : parseTolerance(options.tolerance);
+  const names = (infos: readonly { name: string }[]): string => infos.map((i) => i.name).join(', ');
+  if (names(dataInputs(a)) !== names(dataInputs(b))) raise(interfacesDiffer(`their inputs are ${names(dataInputs(a))} and ${names(dataInputs(b))}`));
+  if (names(a.graph.outputs) !== names(b.graph.outputs)) {
+    raise(interfacesDiffer(`their outputs are ${names(a.graph.outputs)} and ${names(b.graph.outputs)}`));
+  }
+  const dataset = await loadDataset(options.data, dataInputs(a), { maxRows: options.maxRows });
+  const { provider } = await resolveProvider(options.provider ?? 'cpu');
+  const rows = Int32Array.from({ length: dataset.rows }, (_, i) => i);
+  return compareModels(a, b, dataset, rows, {
+    session: { provider },
+    batch: dataset.fixedBatch ?? options.batch ?? 256,
+    tolerance,
+    exact: false,
+    rowTolerance: options.rowTolerance,
+    classes: options.classes ?? [],
+    farthest: undefined,
+    onRows: (done, total) => options.onProgress?.({ stage: 'verify', message: 'rows', done, total }),
+  });
+}

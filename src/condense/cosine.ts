@@ -1,0 +1,90 @@
+import type { Moments } from '../calibration/moments.js';
+import { sitesOfSpace, type Site } from '../channels/sites.js';
+import { label } from '../channels/tracker.js';
+import { FIXED, type ChannelAnalysis, type ChannelSpace } from '../channels/types.js';
+import { readWeight } from '../channels/weights.js';
+import type { Model } from '../graph/ir.js';
+import { gather } from '../linalg/matrix.js';
+import type { Blas } from '../runtime/blas.js';
+import { mergeByCosine } from '../select/cosine.js';
+import type { Reduction } from '../../passes/cut-channels.js';
+import { absorbAll, type Absorption } from './absorb.js';
+
+/** A threshold for all spaces, or by node with 1 (nothing merged) for those not named. */
+export type Thresholds = number | ReadonlyMap<string, number>;
+
+/** The reduction that merges neurons into their leaders; see `select/cosine.ts`. */
+export async function cosineReduction(
+  model: Model,
+  analysis: ChannelAnalysis,
+  moments: (site: Site) => Moments,
+  thresholds: Thresholds,
+  blas: Blas,
+): Promise<Reduction> {
+  const keep = new Uint8Array(analysis.channelCount).fill(1);
+  const leaderOf = new Map<number, number>();
+  for (const space of analysis.spaces) {
+    const threshold = thresholdOf(space, thresholds);
+    if (threshold === undefined) continue;
+    const sites = sitesOfSpace(space);
+    const first = sites[0]!;
+    const position = new Map([...first.features].map((c, f) => [c, f]));
+    const features = Int32Array.from(space.channels, (c) => position.get(c)!);
+    const G = gather(moments(first).xx(false), features, features);
+    const { leader } = mergeByCosine(G, weightNorms(model, space, sites), threshold);
+    space.channels.forEach((c, i) => {
+      if (leader[i] === i) return;
+      keep[c] = 0;
+      leaderOf.set(c, space.channels[leader[i]!]!);
+    });
+  }
+  return { analysis, keep, absorbed: await absorbAll(model, analysis, keep, (site) => absorption(site, leaderOf, moments(site)), blas) };
+}
+
+function thresholdOf(space: ChannelSpace, thresholds: Thresholds): number | undefined {
+  if (typeof thresholds === 'number') return thresholds;
+  for (const node of space.producers) {
+    const own = thresholds.get(label(node)) ?? thresholds.get(node.outputs[0] ?? '');
+    if (own !== undefined) return own;
+  }
+  return thresholds.get('*');
+}
+
+/** ‖W_i‖² of each channel over all consumers. */
+function weightNorms(model: Model, space: ChannelSpace, sites: readonly Site[]): Float64Array {
+  const norms = new Float64Array(space.channels.length);
+  const position = new Map([...space.channels].map((c, i) => [c, i]));
+  for (const consumer of sites.flatMap((s) => s.consumers)) {
+    const W = readWeight(model, consumer);
+    consumer.features.forEach((c, f) => {
+      const at = position.get(c);
+      if (at === undefined) return;
+      for (let o = 0; o < W.rows; o++) norms[at] = norms[at]! + W.data[o * W.cols + f]! ** 2;
+    });
+  }
+  return norms;
+}
+
+/** T_jr = G_jr / G_rr at this site. */
+function absorption(site: Site, leaderOf: ReadonlyMap<number, number>, moments: Moments): Absorption {
+  const G = moments.xx(false);
+  const n = G.rows;
+  const kept: number[] = [];
+  const column = new Map<number, number>();
+  site.features.forEach((c, f) => {
+    if (c !== FIXED && leaderOf.has(c)) return;
+    if (c !== FIXED) column.set(c, kept.length);
+    kept.push(f);
+  });
+  const T = new Float64Array(n * kept.length);
+  kept.forEach((f, k) => (T[f * kept.length + k] = 1));
+  site.features.forEach((c, f) => {
+    const leader = c === FIXED ? undefined : leaderOf.get(c);
+    if (leader === undefined) return;
+    const k = column.get(leader)!;
+    const r = kept[k]!;
+    const energy = G.data[r * n + r]!;
+    T[f * kept.length + k] = energy > 0 ? G.data[f * n + r]! / energy : 0;
+  });
+  return { kept: Int32Array.from(kept), T: { rows: n, cols: kept.length, data: T }, t: new Float64Array(n) };
+}

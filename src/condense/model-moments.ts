@@ -1,0 +1,49 @@
+import { Moments } from '../calibration/moments.js';
+import { streamMoments, type Batch } from '../calibration/stream.js';
+import type { MomentRequest } from '../calibration/instrument.js';
+import { condensingSites, type Site } from '../channels/sites.js';
+import { held } from '../channels/weights.js';
+import type { CondenseOptions } from './options.js';
+import { dataInputs, type Prepared } from './prepare.js';
+
+/** Moments of every site that reads removable channels, in two parts: rows to fit on and validation rows. */
+export interface ModelMoments {
+  readonly fit: (site: Site) => Moments;
+  readonly all: (site: Site) => Moments;
+}
+
+/** One streaming pass over the batches for all sites at once. Batches of fold 1 are validation rows, those of fold 0 the others. */
+export async function collectModelMoments(
+  { original, analysis, session, data }: Prepared,
+  batches: readonly Batch[],
+  onProgress: CondenseOptions['onProgress'],
+): Promise<ModelMoments> {
+  const sites = condensingSites(analysis);
+  const requests = sites.map((site): MomentRequest => {
+    const dtype = held(original.graph, site.consumers[0]!.weight).dtype;
+    return { key: site.key, x: { value: site.input, axis: site.featureAxis, rank: site.rank, features: site.features.length, dtype } };
+  });
+  const total = batches.reduce((sum, b) => sum + b.rows.length, 0);
+  const graph = {
+    base: original,
+    nodes: original.graph.nodes,
+    initializers: [...original.graph.initializers.values()],
+    inputs: dataInputs(original).map((i) => ({ name: i.name, dtype: i.dtype, rank: i.shape.length })),
+  };
+  const { moments } = await streamMoments(graph, requests, batches, {
+    ...session,
+    folds: 2,
+    stack: data.stack,
+    onBatch: (done) => onProgress?.({ stage: 'calibrate', message: 'second moments', done, total }),
+  });
+  const totals = new Map<string, Moments>();
+  const parts = (site: Site): readonly Moments[] => moments.get(site.key)!.filter((m) => m.rows > 0);
+  return {
+    fit: (site) => parts(site)[0]!,
+    all: (site) => {
+      let total = totals.get(site.key);
+      if (total === undefined) totals.set(site.key, (total = Moments.total(parts(site))));
+      return total;
+    },
+  };
+}

@@ -1,0 +1,141 @@
+import { FOLDS, assignFolds, splitRows, type Grouping } from '../calibration/split.js';
+import { gatherRows, loadDataset, type Dataset } from '../calibration/dataset.js';
+import type { InputSpec } from '../calibration/sources/source.js';
+import type { Batch } from '../calibration/stream.js';
+import { analyseChannels } from '../channels/analysis.js';
+import type { ChannelAnalysis } from '../channels/types.js';
+import { dataKeyMissing, dataTooFewRows, type DataNote } from '../diagnostics/calibration.js';
+import { raise } from '../diagnostics/diagnostic.js';
+import type { Feeds } from '../graph/feeds.js';
+import type { Model } from '../graph/ir.js';
+import { elementCount } from '../graph/tensor.js';
+import type { Blas } from '../runtime/blas.js';
+import { resolveProvider } from '../runtime/providers.js';
+import type { SessionOptions } from '../runtime/session.js';
+import { probeShapes } from '../runtime/shapes.js';
+import { orderNodes } from '../../passes/order-nodes.js';
+import { nameFilter } from './names.js';
+import { DEFAULT_MEMORY, type CondenseOptions } from './options.js';
+
+/** Everything that a method needs: the ordered model, its channels, and rows with their parts. */
+export interface Prepared {
+  readonly original: Model;
+  readonly ordered: boolean;
+  readonly analysis: ChannelAnalysis;
+  readonly shapes: ReadonlyMap<string, readonly number[]>;
+  readonly data: CalibrationRows;
+  readonly session: SessionOptions;
+  readonly providerNotes: readonly string[];
+  readonly memory: number;
+  readonly blas: Blas;
+}
+
+/** The data with its split into parts. */
+export interface CalibrationRows {
+  readonly fitData: Dataset;
+  /** Rows of `fitData` by fold. */
+  readonly folds: readonly Int32Array[];
+  readonly checkData: Dataset;
+  readonly checkRows: Int32Array;
+  /** Rows per run of the graph. */
+  readonly batch: number;
+  /** Runs whose values are stacked before products are formed; 1 unless the graph has a small fixed batch. */
+  readonly stack: number;
+  readonly notes: readonly DataNote[];
+}
+
+const DEFAULT_HOLDOUT = 0.2;
+/** Most rows per run when memory does not limit them. */
+const MOST_ROWS = 2048;
+/** Share of the memory that one run's activations may take. */
+const BATCH_SHARE = 1 / 8;
+/** Rows that a product of stacked values should have. */
+const STACKED_ROWS = 1024;
+/** Rows with which shapes are asked for: no exporter writes three by accident. */
+const PROBE_ROWS = 3;
+
+/** Inputs of the main graph that want data: those that are not initializers. */
+export function dataInputs(model: Model): InputSpec[] {
+  return model.graph.inputs
+    .filter((i) => !model.graph.initializers.has(i.name))
+    .map((i) => ({ name: i.name, dtype: i.dtype ?? 'float32', shape: i.shape ?? [] }));
+}
+
+/** Reads and splits the data, asks for shapes and analyses the channels. @throws CondenseError for anything wrong with the input. */
+export async function prepare(model: Model, options: CondenseOptions, blas: Blas): Promise<Prepared> {
+  const { model: original, changed } = await orderNodes.run(model, undefined);
+  const { provider, notes } = await resolveProvider(options.provider ?? 'cpu');
+  const session: SessionOptions = { provider };
+  const memory = options.memory ?? DEFAULT_MEMORY;
+  const rows = await loadRows(original, options);
+  const probe = Array.from({ length: rows.fitData.fixedBatch ?? Math.min(PROBE_ROWS, rows.fitData.rows) }, (_, i) => i);
+  const shapes = await probeShapes(original, gatherRows(rows.fitData, probe), session);
+  const analysis = analyseChannels(original, shapes, nameFilter(options.include, options.exclude));
+  const { fixedBatch } = rows.fitData;
+  const batch = fixedBatch ?? options.batch ?? rowsPerRun(shapes, probe.length, memory);
+  const stack = fixedBatch === undefined ? 1 : Math.max(1, Math.ceil(STACKED_ROWS / fixedBatch));
+  return { original, ordered: changed, analysis, shapes, data: { ...rows, batch, stack }, session, providerNotes: notes, memory, blas };
+}
+
+async function loadRows(model: Model, options: CondenseOptions): Promise<Omit<CalibrationRows, 'batch' | 'stack'>> {
+  const inputs = dataInputs(model);
+  const fitData = await loadDataset(options.data, inputs, { maxRows: options.maxRows });
+  const grouping = groupingOf(fitData, options.group);
+  const separate = options.test === undefined ? undefined : await loadDataset(options.test, inputs);
+  const split = splitRows(fitData.rows, separate === undefined ? (options.holdout ?? DEFAULT_HOLDOUT) : 0, grouping);
+  const least = (fitData.fixedBatch ?? 1) * 2;
+  if (split.fit.length < least || (separate === undefined && split.check.length < (fitData.fixedBatch ?? 1))) {
+    raise(dataTooFewRows(fitData.rows));
+  }
+  const foldOf = assignFolds(fitData.rows, split.fit, FOLDS, grouping);
+  const folds = Array.from({ length: FOLDS }, (_, f) => split.fit.filter((_row, i) => foldOf[i] === f));
+  return {
+    fitData,
+    folds,
+    checkData: separate ?? fitData,
+    checkRows: separate === undefined ? split.check : Int32Array.from({ length: separate.rows }, (_, i) => i),
+    notes: [...fitData.notes, ...(separate?.notes ?? [])],
+  };
+}
+
+function groupingOf(data: Dataset, group: CondenseOptions['group']): Grouping {
+  if (group === undefined) return { kind: 'rows' };
+  if (group === 'blocks') return { kind: 'blocks' };
+  const array = data.extras.get(group.key) ?? data.inputs.find((i) => i.name === group.key && i.rowAxis === 0)?.array;
+  if (array === undefined) return raise(dataKeyMissing(group.key, [...data.extras.keys()]));
+  const width = array.data.length / data.rows;
+  return { kind: 'key', values: Array.from({ length: data.rows }, (_, i) => array.data[i * width]!) };
+}
+
+function rowsPerRun(shapes: ReadonlyMap<string, readonly number[]>, probed: number, memory: number): number {
+  let elements = 0;
+  for (const dims of shapes.values()) elements += elementCount(dims);
+  const bytes = (elements / probed) * 4;
+  return Math.max(1, Math.min(MOST_ROWS, Math.floor((memory * BATCH_SHARE) / Math.max(bytes, 1))));
+}
+
+/** Batches over some folds. `foldOf` maps a fold to the part its moments belong to. A graph with a fixed batch leaves out a short last run. */
+export function batchesOf(data: CalibrationRows, folds: readonly number[], foldOf: (fold: number) => number): Batch[] {
+  const batches: Batch[] = [];
+  const exact = data.fitData.fixedBatch !== undefined;
+  for (const fold of folds) {
+    const rows = data.folds[fold]!;
+    for (let start = 0; start < rows.length; start += data.batch) {
+      const part = rows.subarray(start, Math.min(start + data.batch, rows.length));
+      if (exact && part.length < data.batch) continue;
+      batches.push(lazyBatch(data.fitData, part, foldOf(fold)));
+    }
+  }
+  return batches;
+}
+
+/** A batch that gathers its rows when they are read, so that all batches together hold no second copy of the data. */
+function lazyBatch(data: Dataset, rows: Int32Array, fold: number): Batch {
+  return {
+    rows,
+    fold,
+    get feeds(): Feeds {
+      return gatherRows(data, rows);
+    },
+  };
+}

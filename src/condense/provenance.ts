@@ -1,0 +1,42 @@
+import { createHash } from 'node:crypto';
+import type { Model } from '../graph/ir.js';
+import type { VerificationReport } from '../verify/report-types.js';
+import { VERSION } from '../version.js';
+import type { CondenseOptions } from './options.js';
+
+/** Namespace of the metadata that is written into reduced models. */
+export const NAMESPACE = 'onnx_condense';
+
+/**
+ * The model with a record of how it was made in its metadata: version, options that change the result, hash of the input, figures of the
+ * check. No path, time or host, so that the same inputs give the same bytes.
+ */
+export function withProvenance(
+  model: Model,
+  options: CondenseOptions,
+  check: VerificationReport | null,
+  facts: { readonly parametersBefore: number; readonly parametersAfter: number; readonly verified: boolean },
+): Model {
+  const { data: _data, test: _test, onProgress: _progress, memory: _memory, provider: _provider, ...rest } = options;
+  const settings = Object.fromEntries(
+    Object.entries(rest)
+      .filter(([, value]) => value !== undefined)
+      .map(([key, value]) => [key, value instanceof Map ? Object.fromEntries(value) : value]),
+  );
+  const figures = check?.outputs.map((o) => ({
+    output: o.output,
+    ...(o.nrmse === null ? {} : { nrmse: Number(o.nrmse.toPrecision(4)) }),
+    ...(o.agreement === null ? {} : { agreement: Number(o.agreement.toPrecision(4)) }),
+    maxAbs: Number(o.maxAbs.toPrecision(4)),
+  }));
+  const entries: [string, string][] = [
+    ['version', VERSION],
+    ['input_sha256', model.source?.sha256 ?? createHash('sha256').update('').digest('hex')],
+    ['options', JSON.stringify(settings)],
+    ['parameters', `${facts.parametersBefore} -> ${facts.parametersAfter}`],
+    ['verified', String(facts.verified)],
+    ['check', JSON.stringify({ rows: check?.rows ?? 0, outputs: figures ?? [] })],
+  ];
+  const others = model.metadata.filter((entry) => !entry.key.startsWith(`${NAMESPACE}.`));
+  return { ...model, metadata: [...others, ...entries.map(([key, value]) => ({ key: `${NAMESPACE}.${key}`, value }))] };
+}

@@ -1,0 +1,307 @@
+/** The three methods, from a prepared model to a reduced one. Nothing here looks at the check rows. */
+import { gatherRows } from '../calibration/dataset.js';
+import { FOLDS } from '../calibration/split.js';
+import { analyseChannels } from '../channels/analysis.js';
+import { label } from '../channels/tracker.js';
+
+import type { Consumer } from '../channels/types.js';
+import { raise } from '../diagnostics/diagnostic.js';
+import { budgetTooSmall } from '../diagnostics/plan.js';
+import { overfitted, type DataNote } from '../diagnostics/calibration.js';
+import { deleteNewlyDead, parameterCount } from '../graph/edit.js';
+import type { Model } from '../graph/ir.js';
+import { ParameterCost } from '../plan/cost.js';
+import { widthCurve } from '../plan/curves.js';
+import { standardisedSquaredError, type Outputs } from '../plan/output-error.js';
+import { planWidths, predictedError, type WidthCurve } from '../plan/search.js';
+import { TunableModel } from '../plan/tunable-model.js';
+import { withSession } from '../runtime/session.js';
+import { probeShapes } from '../runtime/shapes.js';
+import { cutChannels, type Reduction } from '../../passes/cut-channels.js';
+import { refitInSequence } from '../../passes/refit.js';
+import { cosineReduction } from './cosine.js';
+import { exactReduction } from './exact.js';
+import { collectModelMoments, type ModelMoments } from './model-moments.js';
+import { nameFilter } from './names.js';
+import type { CondenseOptions } from './options.js';
+import { batchesOf, type Prepared } from './prepare.js';
+import { chooseChannels, keepMask, orderSpace, spanReduction, type OrderedSpace } from './span.js';
+import { fixedWidths } from './widths.js';
+
+/** What a pass did, for the report. */
+export interface PassNote {
+  readonly name: string;
+  readonly changed: boolean;
+  readonly notes: readonly string[];
+}
+
+export interface Reduced {
+  readonly model: Model;
+  readonly passes: readonly PassNote[];
+  readonly warnings: readonly DataNote[];
+  readonly plan?: { readonly predictedNrmse: number; readonly validationNrmse?: number };
+}
+
+/** The fold that serves as validation rows while widths are chosen. */
+const VALIDATION = FOLDS - 1;
+/** Validation rows that plans are tried on. */
+const TRIAL_ROWS = 2048;
+/** Fewer where each run of the graph takes only some rows. */
+const TRIAL_RUNS = 256;
+/** The default of `--max-error` when no budget is given. */
+export const DEFAULT_MAX_ERROR = 1e-2;
+/** A plan is accepted when its validation error is at most this share of the limit: check rows scatter. */
+const MARGIN = 0.9;
+/** Models that the closed loop of `--max-error` makes. */
+const LOOPS = 6;
+
+const TRAINING = Array.from({ length: FOLDS }, (_, f) => f).filter((f) => f !== VALIDATION);
+const ALL = Array.from({ length: FOLDS }, (_, f) => f);
+const asValidation = (fold: number): number => (fold === VALIDATION ? 1 : 0);
+
+/** Reduces by `exact`: rounds over the whole graph until nothing more is found, since merged inputs make new duplicates behind them. */
+export async function reduceExactly(prepared: Prepared, options: CondenseOptions): Promise<Reduced> {
+  const evidence = options.evidence ?? 'weights';
+  const passes: PassNote[] = [];
+  let model = prepared.original;
+  let analysis = prepared.analysis;
+  const batches = batchesOf(prepared.data, ALL, asValidation);
+  for (let round = 0; round <= prepared.original.graph.nodes.length; round++) {
+    if (analysis.spaces.length === 0) break;
+    const current: Prepared = { ...prepared, original: model, analysis };
+    // Values of constant channels can be read off any row; the sample's own redundancy needs all of them.
+    const few = evidence === 'data' ? batches : batches.slice(0, prepared.data.stack > 1 ? 4 : 1);
+    const moments = await collectModelMoments(current, few.map((b) => ({ rows: b.rows, feeds: b.feeds, fold: 0 })), options.onProgress);
+    const reduction = await exactReduction(model, analysis, moments.all, evidence, prepared.blas);
+    const cut = await applyCut(model, reduction);
+    passes.push(...cut.passes);
+    if (!cut.changed) break;
+    model = cut.model;
+    const shapes = await probeShapes(model, batches[0]!.feeds, prepared.session);
+    analysis = analyseChannels(model, shapes, nameFilter(options.include, options.exclude));
+  }
+  return { model, passes, warnings: [] };
+}
+
+/** Reduces by `cosine`: the paper's merge, with thresholds given or found for the budget. */
+export async function reduceByCosine(prepared: Prepared, options: CondenseOptions): Promise<Reduced> {
+  const { original, analysis, blas } = prepared;
+  const moments = await collectModelMoments(prepared, batchesOf(prepared.data, ALL, asValidation), options.onProgress);
+  const attempt = async (threshold: CondenseOptions['threshold']): Promise<Model> => {
+    const reduction = await cosineReduction(original, analysis, moments.all, threshold ?? 0.99, blas);
+    return (await applyCut(original, reduction)).model;
+  };
+  const finish = async (threshold: CondenseOptions['threshold']): Promise<Reduced> => {
+    const reduction = await cosineReduction(original, analysis, moments.all, threshold ?? 0.99, blas);
+    const cut = await applyCut(original, reduction);
+    const how = typeof threshold === 'number' ? [`threshold ${threshold.toPrecision(4)}`] : [];
+    return { model: cut.model, passes: [...cut.passes, { name: 'cosine-thresholds', changed: cut.changed, notes: how }], warnings: [] };
+  };
+  if (options.threshold !== undefined || (options.keepParams === undefined && options.maxError === undefined)) {
+    return finish(options.threshold ?? 0.99);
+  }
+  const budget = parameterBudget(original, options.keepParams);
+  const validation = options.maxError === undefined ? undefined : await validationRows(prepared);
+  const fits = async (threshold: number): Promise<boolean> => {
+    const model = await attempt(threshold);
+    if (budget !== undefined) return parameterCount(model) <= budget;
+    return (await validation!.nrmse(model)) <= options.maxError! * MARGIN;
+  };
+  // Parameters fall with the threshold, the error grows: the border is found by halving.
+  let [low, high] = [0, 1];
+  if (budget !== undefined && !(await fits(low))) raise(budgetTooSmall(budget, parameterCount(await attempt(0)), parameterCount(original)));
+  for (let i = 0; i < 30; i++) {
+    const middle = (low + high) / 2;
+    const ok = await fits(middle);
+    if (budget !== undefined ? ok : !ok) low = middle;
+    else high = middle;
+  }
+  return finish(budget !== undefined ? low : high);
+}
+
+/** Reduces by `span`: plans the widths for the budget, chooses channels, absorbs, refits in sequence. */
+export async function reduceBySpan(prepared: Prepared, options: CondenseOptions): Promise<Reduced> {
+  const { original, analysis, blas } = prepared;
+  if (analysis.spaces.length === 0) return { model: original, passes: [], warnings: [] };
+  const moments = await collectModelMoments(prepared, batchesOf(prepared.data, ALL, asValidation), options.onProgress);
+  const ordered: OrderedSpace[] = [];
+  for (const space of analysis.spaces) {
+    options.onProgress?.({ stage: 'select', message: space.producers.map(label).join(', '), done: space.id, total: analysis.spaces.length });
+    ordered.push(await orderSpace(original, space, moments.all, options.select ?? 'eliminate', blas));
+  }
+  const cost = new ParameterCost(original, analysis);
+  const fixed = fixedWidths(analysis, options.keep);
+  const curves = (await measureCurves(prepared, ordered, moments, options)).map((curve, i) => pinned(curve, fixed.get(i)));
+  const builder = new SpanBuilder(prepared, options, moments, ordered);
+  const explicitBudget = parameterBudget(original, options.keepParams);
+  if (explicitBudget !== undefined || (options.keep !== undefined && options.maxError === undefined)) {
+    const widths = planOrRaise(curves, cost, explicitBudget ?? Infinity, original);
+    return { ...(await builder.build(widths, ALL)), plan: { predictedNrmse: Math.sqrt(predictedError(curves, widths)) } };
+  }
+  return meetError(prepared, options.maxError ?? DEFAULT_MAX_ERROR, curves, cost, builder);
+}
+
+/** The closed loop of `--max-error`: walks the planned curve until the smallest model within the limit on validation rows is found. */
+async function meetError(
+  prepared: Prepared,
+  maxError: number,
+  curves: readonly WidthCurve[],
+  cost: ParameterCost,
+  builder: SpanBuilder,
+): Promise<Reduced> {
+  const { original } = prepared;
+  const validation = await validationRows(prepared);
+  const full = parameterCount(original);
+  const smallest = cost.parameters(curves.map((c) => c.minimum));
+  const planFor = (ratio: number): Int32Array => planOrRaise(curves, cost, Math.max(smallest, Math.round(ratio * full)), original);
+  // The prediction gives the first guess; then the ratio is bracketed and halved on a logarithmic scale.
+  let [low, high] = [smallest / full, 1];
+  let guess = low;
+  for (let [a, b] = [low, 1], i = 0; i < 20; i++) {
+    const middle = Math.sqrt(a * b);
+    if (Math.sqrt(predictedError(curves, planFor(middle))) > maxError * MARGIN) a = middle;
+    else b = guess = middle;
+  }
+  let best: { widths: Int32Array; error: number } | undefined;
+  for (let i = 0; i < LOOPS && low < high * 0.98; i++) {
+    const ratio = i === 0 ? guess : Math.sqrt(low * high);
+    const widths = planFor(ratio);
+    const { model } = await builder.build(widths, TRAINING);
+    const error = await validation.nrmse(model);
+    if (error <= maxError * MARGIN) {
+      best = { widths, error };
+      high = Math.min(high, ratio);
+      if (i === 0) low = Math.max(low, ratio / 1.6);
+    } else {
+      low = Math.max(low, ratio);
+      if (i === 0) high = Math.min(high, ratio * 1.6);
+    }
+  }
+  if (best === undefined) {
+    const widths = planFor(high);
+    best = { widths, error: NaN };
+  }
+  const reduced = await builder.build(best.widths, ALL);
+  const predictedNrmse = Math.sqrt(predictedError(curves, best.widths));
+  return { ...reduced, plan: { predictedNrmse, ...(Number.isNaN(best.error) ? {} : { validationNrmse: best.error }) } };
+}
+
+/** Makes reduced models from widths; what was chosen once for a width is not chosen again. */
+class SpanBuilder {
+  private readonly chosen = new Map<string, Int32Array>();
+
+  constructor(
+    private readonly prepared: Prepared,
+    private readonly options: CondenseOptions,
+    private readonly moments: ModelMoments,
+    private readonly ordered: readonly OrderedSpace[],
+  ) {}
+
+  /** @param folds rows that the refit may see */
+  async build(widths: Int32Array, folds: readonly number[]): Promise<Reduced> {
+    const { prepared, options } = this;
+    const { original, analysis, blas, data } = prepared;
+    const kept = new Map<number, Int32Array>();
+    for (const space of this.ordered) {
+      const width = widths[space.space.id]!;
+      const key = `${space.space.id}:${width}`;
+      const channels = this.chosen.get(key) ?? (await chooseChannels(space, width, blas));
+      this.chosen.set(key, channels);
+      kept.set(space.space.id, channels);
+    }
+    const keep = keepMask(analysis, kept);
+    const cut = await applyCut(original, await spanReduction(original, analysis, keep, this.moments.all, blas));
+    if (!cut.changed) return { model: original, passes: cut.passes, warnings: [] };
+    const warnings: DataNote[] = [];
+    const refit = await refitInSequence.run(cut.model, {
+      original,
+      analysis,
+      keep,
+      batches: batchesOf(data, folds, (fold) => folds.indexOf(fold)),
+      folds: folds.length,
+      stack: data.stack,
+      session: prepared.session,
+      blas,
+      memory: prepared.memory,
+      onConsumer: (consumer, done, total) => options.onProgress?.({ stage: 'refit', message: label(consumer.node), done, total }),
+      onFit: (consumer: Consumer, fit) => {
+        const ratio = Math.sqrt(fit.validation / fit.fitted);
+        if (ratio > 2 && fit.validation > 1e-10) warnings.push(overfitted(label(consumer.node), ratio));
+      },
+    });
+    const passes = [...cut.passes, { name: refitInSequence.name, changed: refit.changed, notes: refit.notes }];
+    return { model: refit.model, passes, warnings };
+  }
+}
+
+/** Cuts, and deletes what the cut left without a reader. */
+async function applyCut(model: Model, reduction: Reduction): Promise<{ model: Model; changed: boolean; passes: PassNote[] }> {
+  const cut = await cutChannels.run(model, reduction);
+  const notes: PassNote = { name: cutChannels.name, changed: cut.changed, notes: cut.notes };
+  if (cut.changed) deleteNewlyDead(cut.model.graph, model.graph);
+  return { model: cut.model, changed: cut.changed, passes: [notes] };
+}
+
+async function measureCurves(
+  prepared: Prepared,
+  ordered: readonly OrderedSpace[],
+  moments: ModelMoments,
+  options: CondenseOptions,
+): Promise<WidthCurve[]> {
+  const { original, analysis, blas, session } = prepared;
+  const { feeds } = trialFeeds(prepared);
+  const tunable = await TunableModel.open(original, analysis, session);
+  try {
+    const reference = await tunable.run(feeds, []);
+    const curves: WidthCurve[] = [];
+    for (const space of ordered) {
+      options.onProgress?.({ stage: 'plan', message: space.space.producers.map(label).join(', '), done: curves.length, total: ordered.length });
+      curves.push(await widthCurve(space, { model: original, analysis, tunable, feeds, reference, moments: moments.fit, blas }));
+    }
+    return curves;
+  } finally {
+    await tunable.release();
+  }
+}
+
+function trialFeeds({ data }: Prepared): { feeds: ReturnType<typeof gatherRows>[] } {
+  const rows = data.folds[VALIDATION]!;
+  const feeds: ReturnType<typeof gatherRows>[] = [];
+  const most = data.fitData.fixedBatch === undefined ? TRIAL_ROWS : Math.min(TRIAL_ROWS, TRIAL_RUNS * data.batch);
+  for (let start = 0; start < Math.min(rows.length, most); start += data.batch) {
+    const part = rows.subarray(start, Math.min(start + data.batch, rows.length, most));
+    if (data.fitData.fixedBatch === undefined || part.length === data.batch) feeds.push(gatherRows(data.fitData, part));
+  }
+  return { feeds };
+}
+
+/** Validation rows and what the original computes on them. */
+async function validationRows(prepared: Prepared): Promise<{ nrmse(model: Model): Promise<number> }> {
+  const { feeds } = trialFeeds(prepared);
+  const run = (model: Model): Promise<Outputs> =>
+    withSession(model, prepared.session, async (session) => {
+      const outputs: Outputs[number][] = [];
+      for (const batch of feeds) outputs.push(await session.run(batch));
+      return outputs;
+    });
+  const reference = await run(prepared.original);
+  // The root of the mean square bounds the mean of the roots, which is NRMSE.
+  return { nrmse: async (model) => Math.sqrt(standardisedSquaredError(reference, await run(model))) };
+}
+
+function parameterBudget(model: Model, keepParams: number | undefined): number | undefined {
+  if (keepParams === undefined) return undefined;
+  return keepParams <= 1 ? Math.floor(keepParams * parameterCount(model)) : Math.floor(keepParams);
+}
+
+function planOrRaise(curves: readonly WidthCurve[], cost: ParameterCost, budget: number, model: Model): Int32Array {
+  const widths = planWidths(curves, (w) => cost.parameters(w), budget);
+  if (widths !== undefined) return widths;
+  return raise(budgetTooSmall(budget, cost.parameters(curves.map((c) => c.minimum)), parameterCount(model)));
+}
+
+/** A curve that allows one width only. */
+function pinned(curve: WidthCurve, width: number | undefined): WidthCurve {
+  return width === undefined ? curve : { ...curve, size: width, minimum: width };
+}
+

@@ -1,0 +1,49 @@
+import { ExitCode, type Diagnostic } from './diagnostic.js';
+
+export function budgetTooSmall(wanted: number, smallest: number, total: number): Diagnostic {
+  return {
+    code: 'BUDGET_TOO_SMALL',
+    message: `${wanted} parameters cannot be reached: the smallest possible model has ${smallest} (${(smallest / total).toPrecision(3)} of the input)`,
+    where: '--keep-params',
+    advice: 'Ask for more parameters; what cannot be removed is listed with its reasons.',
+    exitCode: ExitCode.BudgetUnreachable,
+  };
+}
+
+export function errorNotReached(wanted: number, reached: number, parameters: number): Diagnostic {
+  return {
+    code: 'ERROR_NOT_REACHED',
+    message: `no smaller model meets nrmse ≤ ${wanted} on the check rows: the nearest has ${reached.toPrecision(3)} with ${parameters} parameters`,
+    where: '--max-error',
+    advice: 'Allow a larger error, or give more rows.',
+    exitCode: ExitCode.BudgetUnreachable,
+  };
+}
+
+export function nodeUnknown(option: string, node: string, near: readonly string[]): Diagnostic {
+  return {
+    code: 'NODE_UNKNOWN',
+    message: `no Gemm, MatMul or Conv is called '${node}'`,
+    where: option,
+    advice: near.length === 0 ? 'Run without the option to see the names.' : `Names that are there: ${near.slice(0, 8).join(', ')}.`,
+    exitCode: ExitCode.Usage,
+  };
+}
+
+export function widthConflict(a: string, widthA: number, b: string, widthB: number): Diagnostic {
+  return {
+    code: 'WIDTH_CONFLICT',
+    message: `'${a}' and '${b}' share their channels but are asked to keep ${widthA} and ${widthB}`,
+    where: '--keep',
+    advice: 'Give them the same width, or name only one of them.',
+    exitCode: ExitCode.Usage,
+  };
+}
+
+export function widthImpossible(node: string, why: string): Diagnostic {
+  return { code: 'WIDTH_IMPOSSIBLE', message: `the width of '${node}' cannot be set: ${why}`, where: '--keep', advice: 'Leave the node out.', exitCode: ExitCode.Usage };
+}
+
+export function optionsConflict(message: string, advice: string): Diagnostic {
+  return { code: 'OPTIONS_CONFLICT', message, where: 'options', advice, exitCode: ExitCode.Usage };
+}

@@ -1,0 +1,89 @@
+/** Reports as text for people. */
+import { styleText } from 'node:util';
+import type { VerificationReport } from '../verify/report-types.js';
+import type { CondenseReport } from './report.js';
+import { formatTable } from './table.js';
+
+/** Colours only where the stream shows them; `styleText` itself honours NO_COLOR. */
+export interface FormatOptions {
+  readonly colour: boolean;
+  readonly width: number;
+}
+
+/** The table of nodes, the sizes and the errors of a reduction. */
+export function formatCondenseReport(report: CondenseReport, { colour, width }: FormatOptions): string[] {
+  const paint = (format: Parameters<typeof styleText>[0], text: string): string => (colour ? styleText(format, text) : text);
+  const lines = formatTable(
+    [{ title: 'node' }, { title: 'op' }, { title: 'before', align: 'right' }, { title: 'after', align: 'right' }, { title: 'why it was left' }],
+    report.nodes.map((n) => [
+      n.node,
+      n.opType,
+      n.before === undefined ? '' : String(n.before),
+      n.after === undefined ? '' : String(n.after),
+      n.refusal === undefined ? '' : `${n.refusal.message}${n.refusal.culprits.length > 0 ? ` (${n.refusal.culprits.join(', ')})` : ''}`,
+    ]),
+    width,
+  );
+  const before = report.input.size;
+  const after = report.output.size;
+  const change = (a: number, b: number): string[] => [String(a), String(b), a === 0 ? '' : `${((100 * b) / a).toFixed(1)} %`];
+  lines.push('', ...formatTable(
+    [{ title: '' }, { title: 'before', align: 'right' }, { title: 'after', align: 'right' }, { title: '', align: 'right' }],
+    [
+      ['parameters', ...change(before.parameters, after.parameters)],
+      ['MACs per row', ...change(before.macs, after.macs)],
+      ...(before.bytes === undefined || after.bytes === undefined ? [] : [['bytes', ...change(before.bytes, after.bytes)]]),
+    ],
+    width,
+  ));
+  if (report.verification !== null) lines.push('', ...formatVerification(report.verification, { colour, width }));
+  for (const warning of report.warnings) lines.push(paint('yellow', `warning: ${warning.message}`));
+  const verdicts: Record<CondenseReport['status'], string> = {
+    reduced: paint('green', 'checked: the reduced model is within tolerance'),
+    unchanged: 'nothing to remove: the output is a copy of the input',
+    'check-failed': paint('red', 'the check failed'),
+    unverified: paint('yellow', 'written without passing the check (--no-gate); the file is marked as unverified'),
+  };
+  lines.push(`${verdicts[report.status]} (${report.method}, ${report.provider}, ${report.seconds['total'] ?? 0} s)`);
+  return lines;
+}
+
+/** The figures of a check. */
+export function formatVerification(report: VerificationReport, { colour, width }: FormatOptions): string[] {
+  const paint = (format: Parameters<typeof styleText>[0], text: string): string => (colour ? styleText(format, text) : text);
+  const number = (value: number | null): string => (value === null ? '-' : value === 0 ? '0' : value.toPrecision(3));
+  const share = (value: number | null): string => (value === null ? '-' : `${(100 * value).toFixed(2)} %`);
+  const lines = formatTable(
+    [
+      { title: 'output' },
+      ...['nrmse', 'max abs', 'max rel', 'cosine', 'top-1 agreement', 'equal', 'NaN/Inf'].map((title) => ({ title, align: 'right' as const })),
+    ],
+    report.outputs.map((o) => [
+      o.output,
+      number(o.nrmse),
+      number(o.maxAbs),
+      number(o.maxRel),
+      o.cosine === null ? '-' : o.cosine.toFixed(6),
+      share(o.agreement),
+      o.integer ? share(o.equal) : '-',
+      o.shapeMismatch ?? String(o.nonFinite),
+    ]),
+    width,
+  );
+  const { sample, farthest, batchOne, verdict } = report;
+  if (sample !== null) {
+    lines.push(
+      `of ${sample.rows} check rows ${sample.exceeded} exceed the row tolerance ${sample.rowTolerance}: with 99 % confidence at most ` +
+        `${(100 * sample.bound).toPrecision(3)} % of inputs would, if ${sample.assumption}`,
+    );
+  }
+  if (farthest !== null) {
+    lines.push(`rms on the ${farthest.rows} check rows farthest from the fitted ones: ${number(farthest.rms)} (all: ${number(farthest.rmsOfAll)})`);
+  }
+  if (batchOne !== null && !batchOne.consistent) lines.push(paint('red', `rows alone differ from rows in a batch by ${number(batchOne.largestDifference)}`));
+  for (const f of verdict.failures) {
+    lines.push(paint('red', `beyond tolerance: ${f.output}: ${f.measure} ${f.value === null ? '' : number(f.value)} (limit ${f.limit})`));
+  }
+  if (verdict.smallestPassing !== '') lines.push(`smallest tolerance that passes: --tolerance ${verdict.smallestPassing}`);
+  return lines;
+}
