@@ -1,0 +1,60 @@
+import { DATA_FORMATS } from '../calibration/sources/formats.js';
+import type { CondenseOptions } from '../condense/options.js';
+import { PROVIDERS } from '../runtime/providers.js';
+import { bytes, collect, group, keepWidth, maxError, oneOf, positiveInteger, positiveNumber, share, threshold } from './parse.js';
+
+/** What the CLI adds to the library's options. */
+export interface CliOptions {
+  readonly gate: boolean;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+  readonly inPlace?: boolean;
+  readonly externalData?: string | true;
+  readonly externalThreshold?: number;
+}
+
+type ReduceKey = Exclude<keyof CondenseOptions, 'onProgress'> | keyof CliOptions;
+
+/** One command-line option: the same key as in the library, so that a rename shows up as a type error. */
+export interface OptionSpec {
+  readonly key: ReduceKey;
+  readonly flags: string;
+  readonly description: string;
+  /** Turns the text (and what a repeated option held before) into the value. */
+  readonly parse?: (text: string, before: never) => unknown;
+  readonly mandatory?: boolean;
+  readonly commands: readonly ('reduce' | 'verify')[];
+}
+
+const BOTH = ['reduce', 'verify'] as const;
+const REDUCE = ['reduce'] as const;
+
+/** Every option of `reduce` and `verify`: the parser, the help and the docs are made from this list. */
+export const OPTIONS: readonly OptionSpec[] = [
+  { key: 'data', flags: '--data <spec>', description: `calibration data, repeatable: ${DATA_FORMATS.map((f) => f.name).join(', ')}`, parse: collect, mandatory: true, commands: BOTH },
+  { key: 'test', flags: '--test <spec>', description: 'other data for the check, repeatable; then every --data row is fitted', parse: collect, commands: REDUCE },
+  { key: 'holdout', flags: '--holdout <share>', description: 'share of the --data rows that only the check sees (default 0.2)', parse: share('--holdout'), commands: REDUCE },
+  { key: 'group', flags: '--group <blocks|key>', description: 'keep neighbouring rows, or rows with the same value of a key, on one side', parse: group, commands: REDUCE },
+  { key: 'maxRows', flags: '--max-rows <n>', description: 'use a deterministic sample of n rows', parse: positiveInteger('--max-rows'), commands: BOTH },
+  { key: 'method', flags: '--method <exact|cosine|span>', description: 'how redundancy is found and absorbed (default span)', parse: oneOf('--method', ['exact', 'cosine', 'span']), commands: REDUCE },
+  { key: 'evidence', flags: '--evidence <weights|data>', description: 'what proves redundancy for exact (default weights)', parse: oneOf('--evidence', ['weights', 'data']), commands: REDUCE },
+  { key: 'threshold', flags: '--threshold <[node=]cosine>', description: 'merge at this cosine or above, for all or by node, repeatable (cosine)', parse: threshold, commands: REDUCE },
+  { key: 'select', flags: '--select <eliminate|cholesky>', description: 'how span chooses channels (default eliminate)', parse: oneOf('--select', ['eliminate', 'cholesky']), commands: REDUCE },
+  { key: 'keepParams', flags: '--keep-params <r|n>', description: 'parameters that may stay: at most 1 a ratio, above a count', parse: positiveNumber('--keep-params'), commands: REDUCE },
+  { key: 'keep', flags: '--keep <node=width>', description: 'width of one node, node=64 or node=50%, repeatable', parse: keepWidth, commands: REDUCE },
+  { key: 'maxError', flags: '--max-error <nrmse=e>', description: 'the smallest model within this error (default nrmse=1e-2 where no budget is given)', parse: maxError, commands: REDUCE },
+  { key: 'include', flags: '--include <pattern>', description: 'only nodes whose name matches (* and ?), repeatable', parse: collect, commands: REDUCE },
+  { key: 'exclude', flags: '--exclude <pattern>', description: 'no node whose name matches, repeatable', parse: collect, commands: REDUCE },
+  { key: 'tolerance', flags: '--tolerance <list>', description: 'limits of the check: nrmse=1e-2,max-abs=0.1,agreement=0.98,…', commands: BOTH },
+  { key: 'rowTolerance', flags: '--row-tolerance <rms>', description: 'a check row above this counts as exceeded in the bound (default 0.1)', parse: positiveNumber('--row-tolerance'), commands: BOTH },
+  { key: 'classes', flags: '--classes <output>', description: 'this output holds class scores: judge it by top-1 agreement, repeatable', parse: collect, commands: BOTH },
+  { key: 'provider', flags: '--provider <name>', description: `execution provider: ${PROVIDERS.join(', ')}, auto (default cpu)`, parse: oneOf('--provider', [...PROVIDERS, 'auto']), commands: BOTH },
+  { key: 'batch', flags: '--batch <n>', description: 'rows per run (default: by --memory)', parse: positiveInteger('--batch'), commands: BOTH },
+  { key: 'memory', flags: '--memory <size>', description: 'for cached values and batches (default 2GB)', parse: bytes, commands: REDUCE },
+  { key: 'gate', flags: '--no-gate', description: 'write even if the check fails; the file is marked as unverified', commands: REDUCE },
+  { key: 'inPlace', flags: '--in-place', description: 'allow the output to replace the input', commands: REDUCE },
+  { key: 'externalData', flags: '--external-data [name]', description: 'write large tensors to a file beside the model', commands: REDUCE },
+  { key: 'externalThreshold', flags: '--external-threshold <bytes>', description: 'smallest tensor that goes there (default 1024)', parse: positiveInteger('--external-threshold'), commands: REDUCE },
+  { key: 'json', flags: '--json', description: 'print the report as one JSON document on stdout', commands: BOTH },
+  { key: 'quiet', flags: '--quiet', description: 'no table and no progress', commands: BOTH },
+];

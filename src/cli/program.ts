@@ -1,0 +1,71 @@
+import { Command, CommanderError, Option } from 'commander';
+import { CondenseError, ExitCode, formatDiagnostic } from '../diagnostics/diagnostic.js';
+import type { VerifyOptions } from '../condense/condense.js';
+import { VERSION } from '../version.js';
+import { OPTIONS, type CliOptions } from './options.js';
+import { reduceCommand, type ReduceOptions } from './reduce.js';
+import type { Streams } from './streams.js';
+import { verifyCommand } from './verify.js';
+
+/** Runs the command line. Never throws for a user's mistake. @returns the exit code */
+export async function run(argv: readonly string[], streams: Streams): Promise<number> {
+  let code: number = ExitCode.Done;
+  const program = new Command('onnx-condense')
+    .description('Make a trained ONNX model smaller with unlabelled sample inputs, and check that it still computes the same thing.')
+    .version(VERSION)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => streams.stdout.write(text),
+      writeErr: (text) => streams.stderr.write(text),
+    })
+    .showHelpAfterError('(--help shows the options)');
+
+  const reduce = program
+    .command('reduce', { isDefault: true })
+    .description('reduce a model and write it if the check passes (the default command)')
+    .argument('<model.onnx>')
+    .argument('<output.onnx>')
+    .addHelpText('after', '\nExample:\n  onnx-condense net.onnx small.onnx --data inputs.npz --keep-params 0.25\n')
+    .action(async (input: string, output: string, options: ReduceOptions) => {
+      code = await reduceCommand(input, output, tidy(options), streams);
+    });
+  const verify = program
+    .command('verify')
+    .description('compare two models on data')
+    .argument('<a.onnx>')
+    .argument('<b.onnx>')
+    .addHelpText('after', '\nExample:\n  onnx-condense verify net.onnx small.onnx --data other.npz --tolerance nrmse=1e-2\n')
+    .action(async (a: string, b: string, options: VerifyOptions & CliOptions) => {
+      code = await verifyCommand(a, b, options, streams);
+    });
+  for (const [name, command] of [['reduce', reduce], ['verify', verify]] as const) {
+    command.exitOverride();
+    for (const spec of OPTIONS) {
+      if (!spec.commands.includes(name)) continue;
+      const option = new Option(spec.flags, spec.description);
+      if (spec.parse !== undefined) option.argParser(spec.parse as (text: string, before: unknown) => unknown);
+      if (spec.mandatory === true) option.makeOptionMandatory();
+      command.addOption(option);
+    }
+  }
+
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.Done : ExitCode.Usage;
+    if (error instanceof CondenseError) {
+      streams.stderr.write(`onnx-condense: ${formatDiagnostic(error.diagnostic)}\n`);
+      return error.diagnostic.exitCode;
+    }
+    streams.stderr.write(`onnx-condense: unexpected error, please report it\n${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    return ExitCode.Unexpected;
+  }
+}
+
+/** One threshold for all nodes is a number, several are by node. */
+function tidy(options: ReduceOptions): ReduceOptions {
+  const { threshold } = options;
+  if (!(threshold instanceof Map) || threshold.size !== 1 || !threshold.has('*')) return options;
+  return { ...options, threshold: threshold.get('*') as number };
+}

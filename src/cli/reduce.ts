@@ -1,0 +1,96 @@
+import { copyFile, realpath, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { condense } from '../condense/condense.js';
+import type { CondenseOptions } from '../condense/options.js';
+import { ExitCode, raise, type Diagnostic } from '../diagnostics/diagnostic.js';
+import { checkFailed } from '../diagnostics/verify.js';
+import type { Model } from '../graph/ir.js';
+import { readModel, writeModel } from '../onnx/index.js';
+import { formatCondenseReport } from '../report/format.js';
+import type { CondenseReport } from '../report/report.js';
+import type { CliOptions } from './options.js';
+import { ProgressLine } from './progress.js';
+import type { Streams } from './streams.js';
+
+export type ReduceOptions = CondenseOptions & CliOptions;
+
+function outputIsInput(file: string): Diagnostic {
+  return {
+    code: 'OUTPUT_IS_INPUT',
+    message: 'the output is the input file',
+    where: file,
+    advice: 'Name another file, or allow it with --in-place.',
+    exitCode: ExitCode.Usage,
+  };
+}
+
+/** The `reduce` command: reads, condenses, checks, and only then writes. @returns the exit code */
+export async function reduceCommand(input: string, output: string, options: ReduceOptions, streams: Streams): Promise<number> {
+  const { gate, json, quiet, inPlace, externalData, externalThreshold, ...condenseOptions } = options;
+  if ((await sameFile(input, output)) && inPlace !== true) raise(outputIsInput(output));
+  const model = await readModel(input);
+  const progress = new ProgressLine(streams.stderr);
+  const show = quiet !== true && streams.stderr.isTTY;
+  const { model: reduced, report } = await condense(model, {
+    ...condenseOptions,
+    ...(show ? { onProgress: (event) => { progress.update(event); } } : {}),
+  }).finally(() => { progress.clear(); });
+
+  let final = report;
+  if (report.status === 'unchanged') {
+    if (!(await sameFile(input, output))) await copyModel(model, input, output);
+    final = withFiles(report, [output], model.source?.byteLength ?? 0);
+  } else if (report.status === 'reduced' || !gate) {
+    const status = report.status === 'reduced' ? 'reduced' : 'unverified';
+    const external =
+      externalData === undefined && externalThreshold === undefined
+        ? {}
+        : {
+            externalData: {
+              ...(typeof externalData === 'string' ? { name: externalData } : {}),
+              ...(externalThreshold === undefined ? {} : { threshold: externalThreshold }),
+            },
+          };
+    const written = await writeModel(reduced, output, external);
+    final = { ...withFiles(report, written.files, written.byteLength), status };
+  }
+  tell(final, { json: json === true, quiet: quiet === true }, streams);
+  if (final.status !== 'check-failed') return ExitCode.Done;
+  const { failures, smallestPassing } = report.verification!.verdict;
+  const sentences = failures.map((f) => `${f.output}: ${f.measure}${f.value === null ? '' : ` ${f.value.toPrecision(3)} (limit ${f.limit})`}`);
+  return raise(checkFailed(sentences, smallestPassing));
+}
+
+function withFiles(report: CondenseReport, files: readonly string[], bytes: number): CondenseReport {
+  return { ...report, output: { size: { ...report.output.size, bytes }, files: files.map((f) => path.basename(f)) } };
+}
+
+function tell(report: CondenseReport, { json, quiet }: { json: boolean; quiet: boolean }, streams: Streams): void {
+  if (!quiet) {
+    const format = { colour: streams.stderr.isTTY, width: streams.stderr.columns || 160 };
+    streams.stderr.write(`${formatCondenseReport(report, format).join('\n')}\n`);
+  }
+  if (json) streams.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
+}
+
+async function sameFile(a: string, b: string): Promise<boolean> {
+  const real = async (file: string): Promise<string> => realpath(file).catch(() => path.resolve(file));
+  return (await real(a)) === (await real(b));
+}
+
+/** A byte copy through a temporary file; a model with external data is written again, since its data belongs to the copy's folder. */
+async function copyModel(model: Model, input: string, output: string): Promise<void> {
+  if ((model.source?.externalFiles.length ?? 0) > 0) {
+    await writeModel(model, output);
+    return;
+  }
+  const temporary = `${output}.${process.pid}.tmp`;
+  try {
+    await copyFile(input, temporary);
+    await rename(temporary, output);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    const reason = error instanceof Error ? error.message : String(error);
+    raise({ code: 'OUTPUT_NOT_WRITABLE', message: `the output cannot be written: ${reason}`, where: output, advice: 'Check the folder and the free space.', exitCode: ExitCode.Usage }, error);
+  }
+}

@@ -1,0 +1,23 @@
+import { verify, type VerifyOptions } from '../condense/condense.js';
+import { ExitCode } from '../diagnostics/diagnostic.js';
+import { formatVerification } from '../report/format.js';
+import type { CliOptions } from './options.js';
+import { ProgressLine } from './progress.js';
+import type { Streams } from './streams.js';
+
+/** The `verify` command. @returns 0 when the second model is within tolerance of the first, 3 when it is not */
+export async function verifyCommand(a: string, b: string, options: VerifyOptions & CliOptions, streams: Streams): Promise<number> {
+  const { json, quiet, gate: _gate, ...verifyOptions } = options;
+  const progress = new ProgressLine(streams.stderr);
+  const report = await verify(a, b, {
+    ...verifyOptions,
+    ...(quiet === true ? {} : { onProgress: (event) => { progress.update(event); } }),
+  }).finally(() => { progress.clear(); });
+  if (quiet !== true) {
+    const lines = formatVerification(report, { colour: streams.stderr.isTTY, width: streams.stderr.columns || 160 });
+    lines.push(report.verdict.passed ? 'within tolerance' : 'not within tolerance');
+    streams.stderr.write(`${lines.join('\n')}\n`);
+  }
+  if (json === true) streams.stdout.write(`${JSON.stringify({ schemaVersion: 1, ...report }, null, 2)}\n`);
+  return report.verdict.passed ? ExitCode.Done : ExitCode.CheckFailed;
+}
