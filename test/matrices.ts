@@ -1,5 +1,5 @@
 import { randomNumbers } from '../src/calibration/random.js';
-import { zeros, type Matrix } from '../src/linalg/matrix.js';
+import { gather, zeros, type Matrix } from '../src/linalg/matrix.js';
 
 /** Standard normal numbers from a seed. */
 export function normals(seed: number): () => number {
@@ -86,4 +86,17 @@ export function subsets(n: number, k: number, from = 0): number[][] {
   const result: number[][] = [];
   for (let i = from; i <= n - k; i++) for (const rest of subsets(n, k - 1, i + 1)) result.push([i, ...rest]);
   return result;
+}
+
+/** tr(W C Wᵀ) − tr(W C_:K C_KK⁻¹ C_K: Wᵀ): what the best use of the features K leaves of the outputs W x, from scratch. */
+export function subsetLoss(C: Matrix, W: Matrix, kept: readonly number[]): number {
+  const target = multiply(C, transposed(W));
+  let loss = 0;
+  for (let i = 0; i < C.rows; i++)
+    for (let o = 0; o < W.rows; o++) loss += W.data[o * C.rows + i]! * target.data[i * W.rows + o]!;
+  if (kept.length === 0) return loss;
+  const outputs = Array.from({ length: W.rows }, (_, o) => o);
+  const seen = gather(target, kept, outputs);
+  const weights = gaussSolve(gather(C, kept, kept), seen);
+  return weights.data.reduce((rest, w, i) => rest - w * seen.data[i]!, loss);
 }

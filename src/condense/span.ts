@@ -46,10 +46,12 @@ export async function orderSpace(
   const size = space.channels.length;
   const greedy: { M: Matrix; N: Matrix }[] = [];
   let total = 0;
-  for (const { C, W } of sites.map(standardised)) {
+  for (const { C: exact, W } of sites.map(standardised)) {
+    // The ridge of the selection bounds N_jj / M_jj where both are what rounding left.
+    const C = addToDiagonal(exact, SELECTION_RIDGE);
     const A = await blas.gemm(W, W, { transA: true });
     for (let i = 0; i < A.data.length; i++) total += A.data[i]! * C.data[i]!;
-    if (mode === 'eliminate') greedy.push({ M: (await regularisedInverse(C, SELECTION_RIDGE, blas)).result, N: A });
+    if (mode === 'eliminate') greedy.push({ M: (await regularisedInverse(exact, SELECTION_RIDGE, blas)).result, N: A });
     else greedy.push({ M: C, N: await blas.gemm(await blas.gemm(C, A), C) });
   }
   const { order, cost } = await nestedOrder(greedy, { mode: mode === 'eliminate' ? 'eliminate' : 'select', blas });

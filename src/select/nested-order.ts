@@ -10,6 +10,9 @@
  *
  * The matrices are updated lazily: low-rank factors pile up and only the column in question is brought up to date; every `BLOCK` steps the
  * factors are multiplied out on what is still active. This costs about n³ flops, nearly all in matrix products.
+ *
+ * C must carry a ridge where it is nearly singular: a gain is a quotient of two residuals, and rounding of N over a vanishing M looks like a
+ * large one.
  * Sources: Hassibi & Stork, "Optimal Brain Surgeon" (1993); Meng et al., "OSSCAR" (2024).
  */
 import { diagonal, gather, type Matrix } from '../linalg/matrix.js';
