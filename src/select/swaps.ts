@@ -1,9 +1,14 @@
 /**
- * Local swaps at the final size: add the dropped channel that gains most, then remove the kept one that costs least, as long as the loss falls.
+ * Local swaps at the final size: the pair of a kept channel i and a dropped one j whose exchange lowers the loss most, as long as one does.
  *
- * The state is the sweep tableau of [C, C Wᵀ] on the kept set K: rows K hold −P = −C_KK⁻¹, P C_KD and the regression weights β = P C_K: Wᵀ;
- * rows D hold the residual covariance R and the residual covariance with the outputs. Adding j gains ‖Y_j‖²/R_jj, removing i costs
- * ‖β_i‖²/P_ii; a sweep on one index moves it in or out. Source of the sweep operator: Goodnight, "A tutorial on the SWEEP operator" (1979).
+ * The state is the sweep tableau of [C, C Wᵀ] on the kept set K: rows K hold −P = −C_KK⁻¹, Q = P C_KD and the regression weights β = P C_K: Wᵀ;
+ * rows D hold the residual covariance R and the residual covariance Y with the outputs. Adding j gains ‖Y_j‖²/R_jj, removing i costs
+ * ‖β_i‖²/P_ii, and removing i after j was added
+ *
+ *     ‖β_i − Q_ij Y_j/R_jj‖² / (P_ii + Q_ij²/R_jj).
+ *
+ * A sweep on one index moves it in or out. Only pairs with one of the `SHORTLIST` most useful j or least costly i are looked at.
+ * Source of the sweep operator: Goodnight, "A tutorial on the SWEEP operator" (1979).
  */
 import { complement, gather, subtract, type Matrix } from '../linalg/matrix.js';
 import { regularisedInverse } from '../linalg/regularised.js';
@@ -18,6 +23,10 @@ export interface SwapSite {
 
 /** Swaps must lower the loss by this share of it. */
 const WORTHWHILE = 1e-6;
+/** Candidates on either side that are tried with every partner. */
+const SHORTLIST = 4;
+/** Pivots below this are none. */
+const TINY = 1e-300;
 
 /** @returns the improved set (ascending), and how many swaps were made */
 export async function improveBySwaps(
@@ -33,18 +42,15 @@ export async function improveBySwaps(
   let loss = tableaus.reduce((sum, t) => sum + t.loss, 0);
   let swaps = 0;
   while (swaps < maxSwaps) {
-    const add = argBest(n, (i) => (inside[i] === 1 ? undefined : total(tableaus, (t) => t.score(i))), 'most');
-    if (add === undefined) break;
-    for (const t of tableaus) t.sweepIn(add.index);
-    const drop = argBest(n, (i) => (inside[i] === 1 ? total(tableaus, (t) => t.score(i)) : undefined), 'least');
-    if (drop === undefined || add.value - drop.value <= WORTHWHILE * loss) {
-      // Not worth it: the tableaus are thrown away with the trial in them.
-      break;
+    const swap = bestSwap(tableaus, inside);
+    if (swap === undefined || swap.gain <= WORTHWHILE * loss) break;
+    for (const t of tableaus) {
+      t.sweepIn(swap.add);
+      t.sweepOut(swap.drop);
     }
-    for (const t of tableaus) t.sweepOut(drop.index);
-    inside[add.index] = 1;
-    inside[drop.index] = 0;
-    loss = Math.max(0, loss - add.value + drop.value);
+    inside[swap.add] = 1;
+    inside[swap.drop] = 0;
+    loss = Math.max(0, loss - swap.gain);
     swaps++;
   }
   const result: number[] = [];
@@ -54,21 +60,31 @@ export async function improveBySwaps(
   return { kept: Int32Array.from(result), swaps };
 }
 
-function total(tableaus: readonly Tableau[], value: (t: Tableau) => number): number {
-  return tableaus.reduce((sum, t) => sum + value(t), 0);
+interface Swap {
+  readonly add: number;
+  readonly drop: number;
+  /** By how much the loss falls. */
+  readonly gain: number;
 }
 
-function argBest(
-  n: number,
-  value: (i: number) => number | undefined,
-  which: 'most' | 'least',
-): { index: number; value: number } | undefined {
-  let best: { index: number; value: number } | undefined;
-  for (let i = 0; i < n; i++) {
-    const v = value(i);
-    if (v === undefined) continue;
-    if (best === undefined || (which === 'most' ? v > best.value : v < best.value)) best = { index: i, value: v };
-  }
+function bestSwap(tableaus: readonly Tableau[], inside: Uint8Array): Swap | undefined {
+  const total = (value: (t: Tableau) => number): number => tableaus.reduce((sum, t) => sum + value(t), 0);
+  const score = Float64Array.from(inside, (_, i) => total((t) => t.score(i)));
+  const ranked = (side: 0 | 1): number[] => {
+    const members: number[] = [];
+    inside.forEach((isIn, i) => {
+      if (isIn === side) members.push(i);
+    });
+    return members.sort((a, b) => (side === 1 ? score[a]! - score[b]! : score[b]! - score[a]!) || a - b);
+  };
+  const [candidates, kept] = [ranked(0), ranked(1)];
+  let best: Swap | undefined;
+  candidates.forEach((add, a) => {
+    for (const drop of a < SHORTLIST ? kept : kept.slice(0, SHORTLIST)) {
+      const gain = score[add]! - total((t) => t.costAfter(drop, add));
+      if (best === undefined || gain > best.gain) best = { add, drop, gain };
+    }
+  });
   return best;
 }
 
@@ -117,9 +133,21 @@ class Tableau {
   /** Gain of adding i (when dropped), cost of removing it (when kept). */
   score(i: number): number {
     const pivot = Math.abs(this.T[i * this.n + i]!);
-    if (pivot < 1e-300) return 0;
+    if (pivot < TINY) return 0;
     let sum = 0;
     for (let o = i * this.m; o < (i + 1) * this.m; o++) sum += this.Y[o]! ** 2;
+    return sum / pivot;
+  }
+
+  /** Cost of removing i (kept) after j (dropped) was added. */
+  costAfter(i: number, j: number): number {
+    const { n, m, T, Y } = this;
+    const residual = T[j * n + j]!;
+    const factor = residual < TINY ? 0 : T[i * n + j]! / residual;
+    const pivot = factor * T[i * n + j]! - T[i * n + i]!;
+    if (pivot < TINY) return 0;
+    let sum = 0;
+    for (let o = 0; o < m; o++) sum += (Y[i * m + o]! - factor * Y[j * m + o]!) ** 2;
     return sum / pivot;
   }
 
