@@ -8,8 +8,11 @@ export interface RowFate {
   readonly factor: number;
 }
 
-/** Hash cells are this much wider than the tolerance, so that few duplicates straddle a cell's border; those that do are found in the neighbour. */
-const CELL = 64;
+/**
+ * Width of a hash cell in tolerances for each column. Normalised duplicates differ by at most twice the tolerance in a column, so their
+ * fingerprints differ by at most 3: they lie in the same cell or in neighbours.
+ */
+const CELL = 4;
 
 /**
  * @param scale which factors count: none (equal rows only), positive ones, or any
@@ -64,11 +67,12 @@ function factorBetween(
   }
   const factor = scale === 'none' ? 1 : dot / norm;
   if (scale === 'positive' && factor <= 0) return undefined;
-  for (let i = 0; i < a.length; i++) if (Math.abs(b[i]! - factor * a[i]!) > tolerance * size) return undefined;
+  // Written so that NaN is no duplicate of anything.
+  for (let i = 0; i < a.length; i++) if (!(Math.abs(b[i]! - factor * a[i]!) <= tolerance * size)) return undefined;
   return factor;
 }
 
 /** Fixed numbers in [0.5, 1.5) without a pattern that weights could share: fractional parts of multiples of the golden ratio. */
 function irregular(i: number): number {
-  return 0.5 + ((((i + 1) * 0.6180339887498949) % 1) + 1) % 1;
+  return 0.5 + (((i + 1) * 0.6180339887498949) % 1);
 }
