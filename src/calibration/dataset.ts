@@ -1,13 +1,15 @@
 import { existsSync } from 'node:fs';
-import { raise } from '../diagnostics/diagnostic.js';
+import { CondenseError, raise } from '../diagnostics/diagnostic.js';
 import * as problem from '../diagnostics/calibration.js';
 import type { DataNote } from '../diagnostics/calibration.js';
-import type { ElementArray, Feeds, NumericArray } from '../graph/feeds.js';
+import type { Feeds, NumericArray } from '../graph/feeds.js';
+import type { Dimension } from '../graph/ir.js';
 import { elementCount } from '../graph/tensor.js';
 import { convertElements } from './convert.js';
 import { shuffled } from './random.js';
+import { concatenate, takeRows } from './rows.js';
 import { DATA_FORMATS } from './sources/formats.js';
-import type { Chunk, InputSpec } from './sources/source.js';
+import { rowAxisOf, type Chunk, type InputSpec } from './sources/source.js';
 
 /** The rows of one input. */
 export interface DatasetInput {
@@ -50,7 +52,12 @@ export async function loadDataset(
     const file = spec.slice(spec.lastIndexOf('=') + 1);
     if (!spec.startsWith('random:') && !existsSync(spec) && !existsSync(file)) raise(problem.dataNotFound(spec));
     if (format === undefined) return raise(problem.dataUnknownFormat(spec, DATA_FORMATS.map((f) => f.name)));
-    for await (const chunk of format.open(spec, { inputs, note: (note) => notes.push(note) })) chunks.push(chunk);
+    try {
+      for await (const chunk of format.open(spec, { inputs, note: (note) => notes.push(note) })) chunks.push(chunk);
+    } catch (error) {
+      if (isSystemError(error)) raise(problem.dataUnreadable(spec, error.message), error);
+      throw error;
+    }
   }
   const groups = joinByRow(chunks, inputs);
   const dataset = assemble(groups, inputs, notes);
@@ -58,34 +65,41 @@ export async function loadDataset(
   return selectRows(dataset, shuffled(dataset.rows, 1).slice(0, maxRows).sort());
 }
 
-/** Arrays of the same rows together: every `append` chunk alone, all `join` chunks as one (several files of one name are appended). */
-function joinByRow(chunks: readonly Chunk[], inputs: readonly InputSpec[]): ReadonlyMap<string, NumericArray>[] {
+/** What the file system throws: no permission, a folder in a file's place, a file that is too large. */
+function isSystemError(error: unknown): error is Error {
+  return error instanceof Error && !(error instanceof CondenseError) && typeof (error as NodeJS.ErrnoException).code === 'string';
+}
+
+/** Arrays that belong to the same rows, in parts that are appended, by name. */
+type Group = ReadonlyMap<string, readonly NumericArray[]>;
+
+/** Every `append` chunk is a group of its own; all `join` chunks are one (several files of one name are its parts). */
+function joinByRow(chunks: readonly Chunk[], inputs: readonly InputSpec[]): Group[] {
   const names = inputs.map((i) => i.name);
-  const groups: ReadonlyMap<string, NumericArray>[] = [];
-  const joined = new Map<string, NumericArray>();
+  const groups: Group[] = [];
+  const joined = new Map<string, NumericArray[]>();
   for (const { arrays, combine, file } of chunks) {
     const named = new Map<string, NumericArray>();
     for (const [name, array] of arrays) {
       if (name === '' && names.length !== 1) raise(problem.dataNeedsName(file, names));
       named.set(name === '' ? names[0]! : name, array);
     }
-    if (combine === 'append') groups.push(named);
+    if (combine === 'append') groups.push(new Map([...named].map(([name, array]) => [name, [array]])));
     else {
       for (const [name, array] of named) {
         if (!names.includes(name)) raise(problem.dataInputUnknown(name, names));
-        const before = joined.get(name);
-        joined.set(name, before === undefined ? array : concatenate([before, array], 0));
+        joined.set(name, [...(joined.get(name) ?? []), array]);
       }
     }
   }
   return joined.size === 0 ? groups : [...groups, joined];
 }
 
-function assemble(groups: readonly ReadonlyMap<string, NumericArray>[], specs: readonly InputSpec[], notes: DataNote[]): Dataset {
+function assemble(groups: readonly Group[], specs: readonly InputSpec[], notes: DataNote[]): Dataset {
   const inputs = specs.map((spec) => {
-    const parts = groups.map((group) => {
-      const array = group.get(spec.name) ?? raise(problem.dataInputMissing(spec.name, [...group.keys()]));
-      return checkType(spec, array, notes);
+    const parts = groups.flatMap((group) => {
+      const arrays = group.get(spec.name) ?? raise(problem.dataInputMissing(spec.name, [...group.keys()]));
+      return arrays.map((array) => checkType(spec, array, notes));
     });
     if (parts.length === 0) raise(problem.dataInputMissing(spec.name, []));
     return placeRows(spec, parts);
@@ -93,25 +107,30 @@ function assemble(groups: readonly ReadonlyMap<string, NumericArray>[], specs: r
   const withRows = inputs.filter((i) => i.rowAxis !== null);
   const first = withRows[0];
   if (first === undefined) return raise(problem.dataNoRows(specs[0]?.name ?? ''));
-  const rows = rowCount(first);
-  for (const other of withRows) {
-    if (rowCount(other) !== rows) raise(problem.dataRowsDiffer(first.name, rows, other.name, rowCount(other)));
+  // Within each group, so that rows of one part are never fed together with rows of another.
+  for (const group of groups) {
+    const rowsOf = ({ name, rowAxis }: DatasetInput): number => group.get(name)!.reduce((sum, part) => sum + part.dims[rowAxis!]!, 0);
+    for (const other of withRows) {
+      if (rowsOf(other) !== rowsOf(first)) raise(problem.dataRowsDiffer(first.name, rowsOf(first), other.name, rowsOf(other)));
+    }
   }
+  const rows = first.array.dims[first.rowAxis!]!;
   if (rows === 0) raise(problem.dataNoRows(first.name));
   for (const input of inputs) checkFinite(input);
+  return { rows, inputs, extras: extrasOf(groups, specs, rows), fixedBatch: fixedBatchOf(specs, inputs), notes };
+}
 
+/** Arrays that are no input and have one entry for each row in every group. */
+function extrasOf(groups: readonly Group[], specs: readonly InputSpec[], rows: number): Map<string, NumericArray> {
   const extras = new Map<string, NumericArray>();
   const known = new Set(specs.map((s) => s.name));
   for (const name of groups[0]?.keys() ?? []) {
     const parts = groups.flatMap((group) => group.get(name) ?? []);
     const total = parts.reduce((sum, p) => sum + (p.dims[0] ?? 0), 0);
-    if (!known.has(name) && parts.length === groups.length && total === rows) extras.set(name, concatenate(parts, 0));
+    const alike = parts.every((p) => p.dtype === parts[0]!.dtype && p.dims.slice(1).join() === parts[0]!.dims.slice(1).join());
+    if (!known.has(name) && parts.length === groups.length && total === rows && alike) extras.set(name, concatenate(parts, 0));
   }
-  return { rows, inputs, extras, fixedBatch: fixedBatchOf(specs, inputs), notes };
-}
-
-function rowCount({ array, rowAxis }: DatasetInput): number {
-  return rowAxis === null ? 1 : array.dims[rowAxis]!;
+  return extras;
 }
 
 function checkType(spec: InputSpec, array: NumericArray, notes: DataNote[]): NumericArray {
@@ -125,13 +144,13 @@ function checkType(spec: InputSpec, array: NumericArray, notes: DataNote[]): Num
 
 /** Finds the row axis, checks the shapes and appends the parts. */
 function placeRows(spec: InputSpec, parts: readonly NumericArray[]): DatasetInput {
-  const { name, shape } = spec;
+  const { name } = spec;
   const [first] = parts as [NumericArray, ...NumericArray[]];
+  // A shape that the model does not state is that of the data, with rows along axis 0.
+  const shape: readonly Dimension[] = spec.shape ?? first.dims.map(() => undefined);
   if (shape.length === 0 && first.dims.length === 0) return { name, array: first, rowAxis: null, unbatched: false };
   const unbatched = first.dims.length === shape.length + 1;
-  const open = shape.findIndex((d) => typeof d !== 'number');
-  const lead = shape[0];
-  const rowAxis = !unbatched && typeof lead === 'number' && lead > 1 && open > 0 ? open : 0;
+  const rowAxis = unbatched ? 0 : rowAxisOf(shape);
   const wanted = unbatched ? [undefined, ...shape] : shape;
   for (const part of parts) {
     const fits =
@@ -158,7 +177,7 @@ function checkFinite({ name, array, rowAxis }: DatasetInput): void {
 function fixedBatchOf(specs: readonly InputSpec[], inputs: readonly DatasetInput[]): number | undefined {
   for (const [i, input] of inputs.entries()) {
     if (input.unbatched) return 1;
-    const d = input.rowAxis === null ? undefined : specs[i]!.shape[input.rowAxis];
+    const d = input.rowAxis === null ? undefined : specs[i]!.shape?.[input.rowAxis];
     if (typeof d === 'number') return d;
   }
   return undefined;
@@ -183,51 +202,3 @@ export function selectRows(dataset: Dataset, rows: Int32Array): Dataset {
     extras: new Map([...dataset.extras].map(([name, array]) => [name, takeRows(array, 0, rows)])),
   };
 }
-
-function takeRows(array: NumericArray, axis: number, rows: ArrayLike<number>): NumericArray {
-  const { dims, data, dtype } = array;
-  const outDims = dims.map((d, i) => (i === axis ? rows.length : d));
-  const block = elementCount(dims.slice(axis + 1));
-  const source = data as Exclude<ElementArray, string[]>;
-  const start = rows[0] ?? 0;
-  if (axis === 0) {
-    let contiguous = true;
-    for (let i = 1; contiguous && i < rows.length; i++) contiguous = rows[i] === start + i;
-    if (contiguous) return { dtype, dims: outDims, data: source.subarray(start * block, (start + rows.length) * block) };
-  }
-  const outer = elementCount(dims.slice(0, axis));
-  const length = dims[axis]!;
-  const result = emptyLike(source, outer * rows.length * block);
-  let at = 0;
-  for (let o = 0; o < outer; o++) {
-    for (let i = 0; i < rows.length; i++, at += block) {
-      const from = (o * length + rows[i]!) * block;
-      result.set(source.subarray(from, from + block) as never, at);
-    }
-  }
-  return { dtype, dims: outDims, data: result };
-}
-
-function concatenate(parts: readonly NumericArray[], axis: number): NumericArray {
-  const [first] = parts as [NumericArray, ...NumericArray[]];
-  if (parts.length === 1) return first;
-  const dims = first.dims.map((d, i) => (i === axis ? parts.reduce((sum, p) => sum + p.dims[axis]!, 0) : d));
-  const result = emptyLike(first.data as Exclude<ElementArray, string[]>, elementCount(dims));
-  const outer = elementCount(dims.slice(0, axis));
-  let at = 0;
-  for (let o = 0; o < outer; o++) {
-    for (const part of parts) {
-      const size = elementCount(part.dims.slice(axis));
-      const piece = (part.data as Exclude<ElementArray, string[]>).subarray(o * size, (o + 1) * size);
-      result.set(piece as never, at);
-      at += size;
-    }
-  }
-  return { dtype: first.dtype, dims, data: result };
-}
-
-function emptyLike(array: Exclude<ElementArray, string[]>, length: number): Exclude<ElementArray, string[]> {
-  const Constructor = array.constructor as new (length: number) => Exclude<ElementArray, string[]>;
-  return new Constructor(length);
-}
-

@@ -28,7 +28,7 @@ export async function collectModelMoments(
     base: original,
     nodes: original.graph.nodes,
     initializers: [...original.graph.initializers.values()],
-    inputs: dataInputs(original).map((i) => ({ name: i.name, dtype: i.dtype, rank: i.shape.length })),
+    inputs: dataInputs(original).map((i) => ({ name: i.name, dtype: i.dtype, ...(i.shape === undefined ? {} : { rank: i.shape.length }) })),
   };
   const { moments } = await streamMoments(graph, requests, batches, {
     ...session,

@@ -58,7 +58,7 @@ const PROBE_ROWS = 3;
 export function dataInputs(model: Model): InputSpec[] {
   return model.graph.inputs
     .filter((i) => !model.graph.initializers.has(i.name))
-    .map((i) => ({ name: i.name, dtype: i.dtype ?? 'float32', shape: i.shape ?? [] }));
+    .map((i) => ({ name: i.name, dtype: i.dtype ?? 'float32', shape: i.shape }));
 }
 
 /** Reads and splits the data, asks for shapes and analyses the channels. @throws CondenseError for anything wrong with the input. */

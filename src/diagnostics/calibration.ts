@@ -8,6 +8,10 @@ export function dataNotFound(spec: string): Diagnostic {
   return usage('DATA_NOT_FOUND', `the calibration data '${spec}' does not exist`, '--data', 'Give the path of a file or folder that exists.');
 }
 
+export function dataUnreadable(spec: string, reason: string): Diagnostic {
+  return usage('DATA_UNREADABLE', `the calibration data '${spec}' cannot be read: ${reason}`, '--data', 'Give a file that may be read, below 2 GiB; larger data goes into several files.');
+}
+
 export function dataUnknownFormat(spec: string, formats: readonly string[]): Diagnostic {
   return usage('DATA_UNKNOWN_FORMAT', `'${spec}' is in no format that is known`, '--data', `Known formats: ${formats.join('; ')}.`);
 }

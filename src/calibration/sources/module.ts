@@ -19,6 +19,9 @@ const TYPE_OF: readonly [abstract new (...args: never[]) => ElementArray, DataTy
   [BigUint64Array, 'uint64'],
 ];
 
+/** Types that share their typed array with another: they have to be said. */
+const SAME_ARRAY: Partial<Record<DataType, DataType>> = { float16: 'uint16', bool: 'uint8' };
+
 /** An ES module exporting `loadData()`: feeds `{ inputName: { dims, data, dtype? } }`, one at a time or as a list, sync or async. */
 export const dataModule: DataFormat = {
   name: 'module.mjs',
@@ -61,13 +64,20 @@ function toArrays(feed: unknown, spec: string): Map<string, NumericArray> {
   if (typeof feed !== 'object' || feed === null) raise(dataModuleFailed(spec, 'loadData() yielded something that is not an object'));
   const arrays = new Map<string, NumericArray>();
   for (const [name, value] of Object.entries(feed as Record<string, unknown>)) {
-    const { dims, data, dtype } = (value ?? {}) as { dims?: readonly number[]; data?: ElementArray; dtype?: DataType };
+    const { dims, data, dtype } = (value ?? {}) as { dims?: unknown; data?: ElementArray; dtype?: DataType };
     const found = TYPE_OF.find(([array]) => data instanceof array);
-    if (dims === undefined || data === undefined || found === undefined) {
+    if (!isShape(dims) || data === undefined || found === undefined) {
       raise(dataModuleFailed(spec, `'${name}' is not of the form { dims, data } with a typed array`));
+    }
+    if (dtype !== undefined && dtype !== found[1] && SAME_ARRAY[dtype] !== found[1]) {
+      raise(dataModuleFailed(spec, `'${name}' says ${dtype} and holds ${found[1]}`));
     }
     if (elementCount(dims) !== data.length) raise(dataModuleFailed(spec, `'${name}' has ${data.length} elements for dims [${dims.join(', ')}]`));
     arrays.set(name, { dtype: dtype ?? found[1], dims: [...dims], data });
   }
   return arrays;
+}
+
+function isShape(dims: unknown): dims is readonly number[] {
+  return Array.isArray(dims) && dims.every((d) => Number.isSafeInteger(d) && d >= 0);
 }

@@ -2,7 +2,7 @@ import { dataIsRandom } from '../../diagnostics/calibration.js';
 import type { NumericArray } from '../../graph/feeds.js';
 import { elementCount } from '../../graph/tensor.js';
 import { randomNumbers } from '../random.js';
-import type { DataFormat, InputSpec } from './source.js';
+import { rowAxisOf, type DataFormat, type InputSpec } from './source.js';
 
 const DEFAULT_ROWS = 1024;
 
@@ -19,11 +19,11 @@ export const random: DataFormat = {
   },
 };
 
-function sample({ dtype, shape }: InputSpec, rows: number, next: () => number): NumericArray {
-  const dims = [rows, ...shape.slice(1).map((d) => (typeof d === 'number' ? d : 1))];
+function sample({ dtype, shape = [undefined, undefined] }: InputSpec, rows: number, next: () => number): NumericArray {
+  const rowAxis = rowAxisOf(shape);
+  const dims = shape.map((d, axis) => (axis === rowAxis ? rows : typeof d === 'number' ? d : 1));
   const count = elementCount(dims);
   const normal = (): number => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
-  if (shape.length === 0) return { dtype: 'float32', dims: [], data: Float32Array.of(normal()) };
   if (dtype === 'int64') return { dtype, dims, data: BigInt64Array.from({ length: count }, () => BigInt(Math.floor(next() * 2))) };
   if (dtype === 'int32') return { dtype, dims, data: Int32Array.from({ length: count }, () => Math.floor(next() * 2)) };
   if (dtype === 'bool' || dtype === 'uint8') return { dtype, dims, data: Uint8Array.from({ length: count }, () => Math.floor(next() * 2)) };

@@ -7,7 +7,15 @@ import type { DataType } from '../../graph/tensor.js';
 export interface InputSpec {
   readonly name: string;
   readonly dtype: DataType;
-  readonly shape: readonly Dimension[];
+  /** Undefined where the model does not even state the rank. */
+  readonly shape: readonly Dimension[] | undefined;
+}
+
+/** The axis that rows run along: 0, or the first open one where the graph fixes axis 0 to a number above 1. */
+export function rowAxisOf(shape: readonly Dimension[]): number {
+  const [lead] = shape;
+  const open = shape.findIndex((d) => typeof d !== 'number');
+  return typeof lead === 'number' && lead > 1 && open > 0 ? open : 0;
 }
 
 /** Arrays that belong to the same rows, by name; '' for an array that came without one. */
