@@ -1,6 +1,8 @@
 import { gatherRows, type Dataset } from '../calibration/dataset.js';
+import { takeRows } from '../calibration/rows.js';
 import type { Feeds, NumericArray } from '../graph/feeds.js';
 import type { Model } from '../graph/ir.js';
+import { range } from '../linalg/matrix.js';
 import { withSession, type SessionOptions } from '../runtime/session.js';
 import { ALPHA, exceedanceBound } from './bounds.js';
 import { judge } from './gate.js';
@@ -46,8 +48,8 @@ export async function compareModels(
       const first: { feeds: Feeds; a: ReadonlyMap<string, NumericArray>; b: ReadonlyMap<string, NumericArray>; rows: Int32Array }[] = [];
       for (let start = 0; start < rows.length; start += options.batch) {
         const part = rows.subarray(start, Math.min(start + options.batch, rows.length));
-        const feeds = gatherRows(dataset, part);
-        const [left, right] = [await a.run(feeds), await b.run(feeds)];
+        const feeds = gatherRows(dataset, padded(part, dataset.fixedBatch));
+        const [left, right] = [firstRows(await a.run(feeds), part.length, dataset), firstRows(await b.run(feeds), part.length, dataset)];
         for (const [name, array] of left) {
           let comparison = comparisons.get(name);
           if (comparison === undefined) comparisons.set(name, (comparison = new OutputComparison(name)));
@@ -63,6 +65,19 @@ export async function compareModels(
       return report([...comparisons.values()], rows.length, batchOne, options);
     }),
   );
+}
+
+/** The rows filled up to the batch that the graph is fixed to, by repeating the last one. */
+function padded(rows: Int32Array, fixedBatch: number | undefined): Int32Array {
+  if (fixedBatch === undefined || rows.length >= fixedBatch) return rows;
+  return Int32Array.from({ length: fixedBatch }, (_, i) => rows[Math.min(i, rows.length - 1)]!);
+}
+
+/** What the graph computed for the first rows of a batch that was filled up. */
+function firstRows(outputs: ReadonlyMap<string, NumericArray>, rows: number, { fixedBatch }: Dataset): ReadonlyMap<string, NumericArray> {
+  if (fixedBatch === undefined || rows === fixedBatch) return outputs;
+  const whole = (array: NumericArray): boolean => array.dims[0] !== fixedBatch || Array.isArray(array.data);
+  return new Map([...outputs].map(([name, array]) => [name, whole(array) ? array : takeRows(array, 0, range(rows))]));
 }
 
 async function compareSingles(

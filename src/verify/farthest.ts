@@ -18,7 +18,9 @@ export function farthestRows(fit: Dataset, fitRows: ArrayLike<number>, check: Da
   const chosen = shuffled(fitRows.length, 4).slice(0, MOST_ROWS).sort();
   const A = features(fit, Int32Array.from(chosen, (i) => fitRows[i]!));
   const B = features(check, checkRows);
-  const scale = inverseSpread(A);
+  // What never changes among the fit rows counts by how it changes among the check rows: there it is new.
+  const ofCheck = inverseSpread(B);
+  const scale = inverseSpread(A).map((s, i) => (s > 0 ? s : ofCheck[i]!));
   const distance = B.map((row) => {
     let nearest = Infinity;
     for (const other of A) {

@@ -8,6 +8,7 @@
 import type { NumericArray } from '../graph/feeds.js';
 import { float16ToNumber } from '../graph/float16.js';
 import { elementCount } from '../graph/tensor.js';
+import { RelativeErrors } from './relative-errors.js';
 
 /** Columns below this variance count as constant. */
 const CONSTANT = 1e-20;
@@ -55,7 +56,7 @@ export class OutputComparison {
   private squares = new Float64Array(1);
   private maxAbs = 0;
   private maxValue = 0;
-  private readonly largestErrors: { error: number; value: number }[] = [];
+  private readonly relativeErrors = new RelativeErrors();
   private cosineSum = 0;
   private cosineRows = 0;
   private agreeing = 0;
@@ -98,7 +99,6 @@ export class OutputComparison {
 
   private addElements(a: ArrayLike<number>, b: ArrayLike<number>): void {
     this.elements += a.length;
-    let worst = { error: 0, value: 0 };
     for (let i = 0; i < a.length; i++) {
       const [x, y] = [a[i]!, b[i]!];
       if (Object.is(x, y) || x === y) this.equal++;
@@ -110,9 +110,8 @@ export class OutputComparison {
       const size = Math.abs(x);
       if (error > this.maxAbs) this.maxAbs = error;
       if (size > this.maxValue) this.maxValue = size;
-      if (error * Math.max(worst.value, 1e-300) > worst.error * Math.max(size, 1e-300)) worst = { error, value: size };
+      if (error > 0) this.relativeErrors.add(error, size);
     }
-    this.largestErrors.push(worst);
   }
 
   private addVariance(a: ArrayLike<number>, b: ArrayLike<number>): void {
@@ -199,8 +198,7 @@ export class OutputComparison {
       const variance = this.m2[c]! / Math.max(this.count, 1);
       if (variance > CONSTANT) columns.push(Math.sqrt(this.squares[c]! / this.count / variance));
     }
-    const floor = RELATIVE_FLOOR * this.maxValue;
-    const maxRel = this.largestErrors.reduce((m, { error, value }) => Math.max(m, error / Math.max(value, floor, 1e-300)), 0);
+    const maxRel = this.relativeErrors.largest(RELATIVE_FLOOR * this.maxValue);
     return {
       output: this.output,
       rows: this.rows,

@@ -4,7 +4,8 @@ import type { OutputFigures } from './output-comparison.js';
 
 /** Measures that a tolerance may name: an upper limit on an error, or a lower one on a likeness. */
 export const TOLERANCE_KEYS = {
-  nrmse: { figure: (o: OutputFigures) => o.nrmse, kind: 'at-most' },
+  // Where nothing varies there is no NRMSE, and the error relative to the largest value stands in: no output goes unjudged.
+  nrmse: { figure: (o: OutputFigures) => o.nrmse ?? (o.integer ? null : o.relative), kind: 'at-most' },
   'max-abs': { figure: (o: OutputFigures) => o.maxAbs, kind: 'at-most' },
   'max-rel': { figure: (o: OutputFigures) => o.maxRel, kind: 'at-most' },
   relative: { figure: (o: OutputFigures) => o.relative, kind: 'at-most' },
@@ -28,7 +29,7 @@ export function parseTolerance(text: string): Tolerance {
     const key = (at < 0 ? 'nrmse' : part.slice(0, at)).trim();
     const digits = part.slice(at + 1).trim();
     const value = Number(digits);
-    if (!(key in TOLERANCE_KEYS) || digits === '' || !Number.isFinite(value) || value < 0) {
+    if (!Object.hasOwn(TOLERANCE_KEYS, key) || digits === '' || !Number.isFinite(value) || (value < 0 && key !== 'cosine')) {
       raise(toleranceInvalid(part, Object.keys(TOLERANCE_KEYS)));
     }
     limits.set(key as ToleranceKey, value);
