@@ -15,7 +15,7 @@
  * large one.
  * Sources: Hassibi & Stork, "Optimal Brain Surgeon" (1993); Meng et al., "OSSCAR" (2024).
  */
-import { diagonal, gather, type Matrix } from '../linalg/matrix.js';
+import { diagonal, gather, range, zeros, type Matrix } from '../linalg/matrix.js';
 import type { Blas } from '../runtime/blas.js';
 
 export interface OrderSite {
@@ -30,8 +30,8 @@ export interface NestedOrder {
   readonly cost: Float64Array;
 }
 
-/** Steps between two flushes. */
-const BLOCK = 48;
+/** Steps between two flushes: long enough for products to outweigh the copies of their results. */
+const BLOCK = 96;
 
 /**
  * @param sites one for each distinct consumer input, over the same n channels; scores add over sites
@@ -65,12 +65,9 @@ export async function nestedOrder(
     open[best] = 0;
     for (const state of states) state.eliminate(best);
     if ((step + 1) % BLOCK === 0 && step + 1 < n) {
-      const active: number[] = [];
-      open.forEach((isOpen, i) => {
-        if (isOpen === 1) active.push(i);
-      });
+      const active = range(open.length).filter((i) => open[i] === 1);
       for (const state of states) await state.flush(active, blas);
-      original = Int32Array.from(active, (i) => original[i]!);
+      original = active.map((i) => original[i]!);
       open = new Uint8Array(active.length).fill(1);
     }
   }
@@ -128,22 +125,14 @@ class LazyPair {
     this.a.push(a);
   }
 
-  async flush(active: readonly number[], blas: Blas): Promise<void> {
-    const pack = (columns: readonly Float64Array[]): Matrix => {
-      const data = new Float64Array(columns.length * active.length);
-      columns.forEach((column, s) => active.forEach((i, k) => (data[s * active.length + k] = column[i]!)));
-      return { rows: columns.length, cols: active.length, data };
-    };
-    const [P, U, A] = [pack(this.p), pack(this.u), pack(this.a)];
+  async flush(active: Int32Array, blas: Blas): Promise<void> {
     this.M = gather(this.M, active, active);
     this.N = gather(this.N, active, active);
-    if (P.rows > 0) {
-      subtractInto(this.M, await blas.gemm(P, U, { transA: true }));
-      const AU = await blas.gemm(A, U, { transA: true });
-      const n = active.length;
-      for (let i = 0; i < n; i++) {
-        for (let j = 0; j < n; j++) this.N.data[i * n + j] = this.N.data[i * n + j]! - AU.data[i * n + j]! - AU.data[j * n + i]!;
-      }
+    if (this.p.length > 0) {
+      subtractInto(this.M, await blas.gemm(pack(this.p, active), pack(this.u, active), { transA: true }));
+      // a uᵀ + u aᵀ as one product, symmetric as it comes out.
+      const [left, right] = [pack([...this.a, ...this.u], active), pack([...this.u, ...this.a], active)];
+      subtractInto(this.N, await blas.gemm(left, right, { transA: true }));
     }
     this.diagM = diagonal(this.M);
     this.diagN = diagonal(this.N);
@@ -151,6 +140,17 @@ class LazyPair {
     this.u = [];
     this.a = [];
   }
+}
+
+/** The chosen entries of each vector, as rows. */
+function pack(vectors: readonly Float64Array[], entries: Int32Array): Matrix {
+  const result = zeros(vectors.length, entries.length);
+  for (let s = 0; s < vectors.length; s++) {
+    const vector = vectors[s]!;
+    const base = s * entries.length;
+    for (let k = 0; k < entries.length; k++) result.data[base + k] = vector[entries[k]!]!;
+  }
+  return result;
 }
 
 function subtractInto(target: Matrix, other: Matrix): void {

@@ -92,19 +92,21 @@ describe.each([
 });
 
 describe('nested order across the borders of its blocks', () => {
-  // Updates are multiplied out every 48 steps.
-  it.each([47, 48, 49, 97])('n = %i', async (n) => {
+  // Updates are multiplied out every 96 steps.
+  it.each([95, 96, 97, 193])('n = %i', async (n) => {
     const problems = [problem(n, 5, n), problem(n, 3, n + 1)];
     const total = loss(problems, []);
     for (const mode of ['eliminate', 'select'] as const) {
       const { order, cost } = await (mode === 'eliminate' ? eliminate : select)(problems);
       expect([...order].sort((a, b) => a - b)).toEqual(Array.from({ length: n }, (_, i) => i));
-      const expected = losses(problems, order, mode);
+      const ranking = mode === 'eliminate' ? [...order].reverse() : [...order];
       let running = mode === 'eliminate' ? 0 : total;
       for (let step = 0; step < n; step++) {
         running += mode === 'eliminate' ? cost[step]! : -cost[step]!;
+        // Losses from scratch take long: those around the borders, and some between them.
+        if (step % 96 > 2 && step % 96 < 94 && step % 10 !== 0) continue;
         const width = mode === 'eliminate' ? n - 1 - step : step + 1;
-        expect(Math.abs(running - expected[width]!)).toBeLessThan(1e-9 * total);
+        expect(Math.abs(running - loss(problems, ranking.slice(0, width)))).toBeLessThan(1e-9 * total);
       }
     }
   });
