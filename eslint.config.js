@@ -1,7 +1,7 @@
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', 'coverage/', 'src/onnx/generated/'] },
+  { ignores: ['dist/', 'node_modules/', 'coverage/', 'out/', '.tmp/', 'src/onnx/generated/'] },
   ...tseslint.configs.strict,
   {
     rules: {
@@ -9,7 +9,7 @@ export default tseslint.config(
       // Index loops over typed arrays are the numeric code's daily bread under noUncheckedIndexedAccess.
       '@typescript-eslint/no-non-null-assertion': 'off',
       '@typescript-eslint/consistent-type-imports': 'error',
-      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', ignoreRestSiblings: true }],
       'no-restricted-exports': ['error', { restrictDefaultExports: { direct: true } }],
       eqeqeq: 'error',
       'prefer-const': 'error',
