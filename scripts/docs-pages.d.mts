@@ -1,0 +1,15 @@
+/** The lists in the code that pages of docs/ are made from. */
+export interface DocsSources {
+  readonly refusals: Readonly<Record<string, string>>;
+  readonly options: readonly {
+    readonly flags: string;
+    readonly description: string;
+    readonly commands: readonly string[];
+  }[];
+  readonly formats: readonly { readonly name: string; readonly description: string }[];
+  readonly providers: readonly string[];
+  readonly tolerances: Readonly<Record<string, { readonly kind: 'at-most' | 'at-least' }>>;
+  readonly exitCodes: Readonly<Record<string, number>>;
+}
+
+export function docsPages(sources: DocsSources): Promise<Map<string, string>>;
