@@ -10,6 +10,7 @@ import { addToBias, held, writeWeight } from '../src/channels/weights.js';
 import { cloneModel, replaceConstant, withShape } from '../src/graph/edit.js';
 import { gatherAxis } from '../src/graph/gather.js';
 import type { Model } from '../src/graph/ir.js';
+import { elementCount } from '../src/graph/tensor.js';
 import { int64Tensor, toIntegers } from '../src/graph/tensor-data.js';
 import type { Matrix } from '../src/linalg/matrix.js';
 import type { Pass } from './pass.js';
@@ -44,7 +45,7 @@ export const cutChannels: Pass<Reduction> = {
       if (cut.role === 'consume' && rewritten.has(cut.holder)) continue;
       replaceConstant(reduced.graph, cut.holder, gatherAxis(held(reduced.graph, cut.holder), cut.axis, keptIndices(cut.channels, keep)));
     }
-    cutExtendedBiases(reduced, analysis, keep);
+    cutNewBiases(reduced, analysis, keep);
     correctShapes(reduced, analysis, keep);
     const removed = analysis.spaces.reduce((sum, s) => sum + s.channels.filter((c) => keep[c] !== 1).length, 0);
     return { model: reduced, changed: true, notes: [`removed ${removed} channels`] };
@@ -60,15 +61,20 @@ export function keptIndices(channels: Int32Array, keep: Uint8Array): Int32Array 
   return Int32Array.from(kept);
 }
 
-/** Biases that the absorption gave to Gemms without one are no cut of the analysis: they follow their node's outputs. */
-function cutExtendedBiases(model: Model, analysis: ChannelAnalysis, keep: Uint8Array): void {
-  for (const consumer of analysis.consumers) {
-    if (consumer.bias.kind !== 'extend') continue;
-    const node = model.graph.nodes.find((n) => n.outputs[0] === consumer.output);
-    const name = node?.inputs[2];
-    const map = analysis.values.get(consumer.output);
-    if (name === undefined || name === '' || map === undefined) continue;
-    replaceConstant(model.graph, name, gatherAxis(held(model.graph, name), 0, keptIndices(map.channels, keep)));
+/**
+ * Biases that the absorption gave to Gemms without one, or that grew from a scalar, are no cut of the analysis: they follow their node's
+ * outputs.
+ */
+function cutNewBiases(model: Model, analysis: ChannelAnalysis, keep: Uint8Array): void {
+  const cutAlready = new Set(analysis.cuts.map((cut) => cut.holder));
+  for (const { bias, output } of analysis.consumers) {
+    if (bias.kind === 'none') continue;
+    const holder = bias.kind === 'extend' ? bias.name : bias.holder;
+    const map = analysis.values.get(output);
+    if (map === undefined || cutAlready.has(holder) || (bias.kind === 'extend' && !model.graph.initializers.has(holder))) continue;
+    const tensor = held(model.graph, holder);
+    if (elementCount(tensor.dims) === 1) continue;
+    replaceConstant(model.graph, holder, gatherAxis(tensor, tensor.dims.length - 1, keptIndices(map.channels, keep)));
   }
 }
 

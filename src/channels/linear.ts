@@ -21,13 +21,15 @@ export const gemm: Behaviour = (node, tracker) => {
   const [rows, cols] = weight.tensor.dims as [number, number];
   const outputs = transposed ? rows : cols;
   const beta = floatAttribute(node, 'beta', 1);
-  let bias: BiasPlace = { kind: 'extend', scale: 1 };
-  let problem: Refusal | undefined;
+  const scale = floatAttribute(node, 'alpha', 1);
+  // Where beta is 0 nothing that stands in the bias's place reaches the output.
+  let bias: BiasPlace = beta === 0 ? { kind: 'none' } : { kind: 'extend', name: tracker.freeName(`${weight.name}_condensed_bias`), scale: beta };
+  let problem = scale === 0 ? refusal('OPERATOR_MIXES', [label(node)], 'alpha is 0: the weight has no part in the output') : undefined;
   const constant = tracker.constant(c);
   if (c !== '') {
     const dims = constant?.tensor.dims;
     const vector = dims !== undefined && dims.slice(0, -1).every((d) => d === 1) && [1, outputs].includes(dims.at(-1) ?? 1);
-    if (constant === undefined || !vector) problem = refusal('OPERATOR_MIXES', [label(node)], 'Gemm adds something other than a bias vector');
+    if (constant === undefined || !vector) problem ??= refusal('OPERATOR_MIXES', [label(node)], 'Gemm adds something other than a bias vector');
     else if (beta !== 0) bias = { kind: 'holder', holder: constant.name, scale: beta };
     if (constant !== undefined && tracker.constantUseCount(constant.name) > 1) {
       problem ??= refusal('WEIGHT_SHARED', [label(node)], 'the bias is used at more than one place');
@@ -39,7 +41,6 @@ export const gemm: Behaviour = (node, tracker) => {
   }
   const featureAxis = intAttribute(node, 'transA', 0) !== 0 ? 0 : 1;
   const layout = transposed ? 'outputs-first' : 'features-first';
-  const scale = floatAttribute(node, 'alpha', 1);
   consume(node, { input: a, featureAxis, rank: 2, weight: weight.name, layout, scale, bias, output: node.outputs[0]!, outputAxis: 1 }, tracker);
   const channels = produce(node, weight, transposed ? 0 : 1, 1, tracker);
   if (constant !== undefined && outputs > 1 && (constant.tensor.dims.at(-1) ?? 1) === outputs) {

@@ -1,3 +1,4 @@
+import { allNames, uniqueName } from '../graph/edit.js';
 import type { Model, Node } from '../graph/ir.js';
 import { constantAt, type ConstantHolder, UseIndex } from '../graph/uses.js';
 import type { Refusal } from './refusal.js';
@@ -28,6 +29,7 @@ export class Tracker {
   /** First refusal of each channel that is pinned, by the channel's own number (not yet by its set). */
   readonly pins = new Map<number, Refusal>();
   readonly homogeneityOf = new Map<number, Homogeneity>();
+  private names: Set<string> | undefined;
 
   constructor(
     readonly model: Model,
@@ -42,6 +44,12 @@ export class Tracker {
 
   constant(value: string): ConstantHolder | undefined {
     return value === '' ? undefined : constantAt(this.uses, value);
+  }
+
+  /** `wanted`, or that with a number behind it: a name that nothing in the model has and that was not given away before. */
+  freeName(wanted: string): string {
+    this.names ??= allNames(this.model);
+    return uniqueName(wanted, this.names);
   }
 
   /** How many times a constant is read, Identity nodes on the way not counted. */

@@ -33,10 +33,13 @@ export interface ShapeEntry {
   readonly channels: Int32Array;
 }
 
-/** Where a consumer's constant term lives. `extend` says that a Gemm without a bias can be given one. */
+/**
+ * Where a consumer's constant term lives: y gets scale · (what is stored). `extend` says that a Gemm without a bias can be given one, under a
+ * name that is free in the model.
+ */
 export type BiasPlace =
   | { readonly kind: 'holder'; readonly holder: string; readonly scale: number }
-  | { readonly kind: 'extend'; readonly scale: number }
+  | { readonly kind: 'extend'; readonly name: string; readonly scale: number }
   | { readonly kind: 'none' };
 
 /** A consumer: a node that mixes the features of its input linearly, y = x Wᵀ + b along the feature axis. */

@@ -40,47 +40,43 @@ export function writeWeight(model: Model, consumer: Consumer, weight: Matrix): v
 
 /** The constant term that the consumer adds to its outputs: one number for each. Zeros where it has none. */
 export function readBias(model: Model, consumer: Consumer, outputs: number): Float64Array {
-  const bias = new Float64Array(outputs);
-  if (consumer.bias.kind !== 'holder') return bias;
-  const values = toFloat64(held(model.graph, consumer.bias.holder));
-  const { scale } = consumer.bias;
-  return bias.map((_, i) => scale * values[values.length === 1 ? 0 : i]!);
+  const zeros = new Float64Array(outputs);
+  const { bias } = consumer;
+  if (bias.kind === 'none') return zeros;
+  const tensor = bias.kind === 'extend' ? model.graph.initializers.get(bias.name) : held(model.graph, bias.holder);
+  if (tensor === undefined) return zeros;
+  const values = toFloat64(tensor);
+  return zeros.map((_, i) => bias.scale * values[values.length === 1 ? 0 : i]!);
 }
 
 /**
- * Adds `delta` (one number for each output) to the consumer's constant term. A Gemm without one is given a bias under a name made from
- * its weight's.
+ * Adds `delta` (one number for each output) to the consumer's constant term. A Gemm without one is given a bias; a scalar one grows into a
+ * vector.
  * @throws Error when the consumer has no place for a constant: a bug of the caller.
  */
 export function addToBias(model: Model, consumer: Consumer, delta: Float64Array): void {
   if (delta.every((d) => d === 0)) return;
   const { bias } = consumer;
   if (bias.kind === 'none') throw new Error(`node '${consumer.node.name}' has no constant term`);
-  if (bias.kind === 'extend') {
-    const dtype = held(model.graph, consumer.weight).dtype as FloatType;
-    const name = extendedBiasName(consumer);
-    const node = model.graph.nodes.find((n) => n.outputs[0] === consumer.output)!;
-    const existing = model.graph.initializers.get(name);
-    if (existing !== undefined) {
-      const sum = toFloat64(existing).map((v, i) => v + delta[i]!);
-      replaceConstant(model.graph, name, floatTensor(name, [delta.length], dtype, sum));
-      return;
-    }
-    node.inputs[2] = name;
-    model.graph.initializers.set(name, floatTensor(name, [delta.length], dtype, delta));
-    return;
-  }
-  const old = held(model.graph, bias.holder);
+  if (bias.kind === 'extend') extendBias(model, consumer, bias.name, delta.length);
+  const holder = bias.kind === 'extend' ? bias.name : bias.holder;
+  const old = held(model.graph, holder);
   const values = toFloat64(old);
   const sum = delta.map((d, i) => values[values.length === 1 ? 0 : i]! + d / bias.scale);
   // A scalar bias grows into a vector; a vector keeps its leading ones.
   const dims = elementCount(old.dims) === delta.length && old.dims.length > 0 ? old.dims : [...old.dims.slice(0, -1), delta.length];
-  replaceConstant(model.graph, bias.holder, floatTensor(old.name, dims, old.dtype as FloatType, sum));
+  replaceConstant(model.graph, holder, floatTensor(old.name, dims, old.dtype as FloatType, sum));
 }
 
-/** Name of the bias that a Gemm without one is given. */
-export function extendedBiasName(consumer: Consumer): string {
-  return `${consumer.weight}_condensed_bias`;
+/** Gives the consumer, a Gemm without a bias, one of zeros; nothing where it has been given one before. */
+export function extendBias(model: Model, consumer: Consumer, name: string, outputs: number): void {
+  const { graph } = model;
+  if (graph.initializers.has(name)) return;
+  const dtype = held(graph, consumer.weight).dtype as FloatType;
+  graph.initializers.set(name, floatTensor(name, [outputs], dtype, new Float64Array(outputs)));
+  graph.nodes.find((n) => n.outputs[0] === consumer.output)!.inputs[2] = name;
+  // Before IR version 4 every initializer had to be a graph input as well.
+  if (model.irVersion < 4) graph.inputs.push({ name, dtype, shape: [outputs] });
 }
 
 /** The tensor held under a holder's name. */

@@ -2,6 +2,7 @@ import { FIXED, type ChannelAnalysis } from '../channels/types.js';
 import { held } from '../channels/weights.js';
 import { isFloat, parameterCount } from '../graph/edit.js';
 import type { Model } from '../graph/ir.js';
+import { elementCount } from '../graph/tensor.js';
 
 /**
  * Parameters of the reduced model as a function of the widths: spaces interact, because a weight's size is the product of two widths.
@@ -30,12 +31,15 @@ export class ParameterCost {
       touched += sizeOf(term, sizes);
     }
     for (const consumer of analysis.consumers) {
-      // A bias that absorption gives to a Gemm without one is new: counted for every width but the full one, where nothing is absorbed.
-      if (consumer.bias.kind !== 'extend' || consumer.features.every((f) => f === FIXED)) continue;
+      // A bias that absorption gives to a Gemm without one, or a scalar one that it lengthens, is new: counted for every width but the full
+      // one, where nothing is absorbed.
+      const { bias } = consumer;
+      const grows = bias.kind === 'extend' || (bias.kind === 'holder' && elementCount(held(model.graph, bias.holder).dims) === 1);
+      if (!grows || consumer.features.every((f) => f === FIXED)) continue;
       const map = analysis.values.get(consumer.output);
       const dims = held(model.graph, consumer.weight).dims;
       const length = dims[consumer.layout === 'outputs-first' ? 0 : 1]!;
-      tensors.push({ terms: [axisTerm(length, map?.channels, analysis.spaceOf, sizes)] });
+      if (length > 1) tensors.push({ terms: [axisTerm(length, map?.channels, analysis.spaceOf, sizes)] });
     }
     this.tensors = tensors;
     this.untouched = parameterCount(model) - touched;

@@ -1,10 +1,11 @@
 import { skeleton } from '../calibration/instrument.js';
 import { FIXED, type ChannelAnalysis, type Consumer } from '../channels/types.js';
-import { addToBias, extendedBiasName, held, readWeight, writeWeight } from '../channels/weights.js';
-import { cloneModel } from '../graph/edit.js';
+import { addToBias, extendBias, held, readWeight, writeWeight } from '../channels/weights.js';
+import { cloneModel, replaceConstant } from '../graph/edit.js';
 import type { Feeds, NumericArray } from '../graph/feeds.js';
 import type { Model } from '../graph/ir.js';
-import { floatTensor, toTypedArray } from '../graph/tensor-data.js';
+import { elementCount } from '../graph/tensor.js';
+import { floatTensor, toFloat64, toTypedArray } from '../graph/tensor-data.js';
 import type { Matrix } from '../linalg/matrix.js';
 import { Session, type SessionOptions } from '../runtime/session.js';
 
@@ -34,14 +35,18 @@ export class TunableModel {
     for (const consumer of analysis.consumers) {
       if (consumer.features.every((f) => f === FIXED)) continue;
       names.push(consumer.weight);
-      if (consumer.bias.kind === 'holder') names.push(consumer.bias.holder);
-      if (consumer.bias.kind === 'extend') {
-        const name = extendedBiasName(consumer);
-        const outputs = readWeight(model, consumer).rows;
-        model.graph.nodes.find((n) => n.outputs[0] === consumer.output)!.inputs[2] = name;
-        model.graph.initializers.set(name, floatTensor(name, [outputs], held(model.graph, consumer.weight).dtype as 'float32', new Float64Array(outputs)));
-        names.push(name);
+      const { bias } = consumer;
+      if (bias.kind === 'none') continue;
+      const holder = bias.kind === 'extend' ? bias.name : bias.holder;
+      const outputs = readWeight(model, consumer).rows;
+      if (bias.kind === 'extend') extendBias(model, consumer, holder, outputs);
+      const old = held(model.graph, holder);
+      // A trial may need another constant for each output: a scalar bias stands in full length from the start.
+      if (elementCount(old.dims) === 1) {
+        const values = new Float64Array(outputs).fill(toFloat64(old)[0]!);
+        replaceConstant(model.graph, holder, floatTensor(old.name, [outputs], old.dtype as 'float32', values));
       }
+      names.push(holder);
     }
     const defaults = new Map(names.map((name) => [name, arrayOf(model, name)]));
     const tunable = skeleton(model, {
@@ -71,8 +76,10 @@ export class TunableModel {
         values.set(consumer.weight, arrayOf(model, consumer.weight));
         if (biasDelta === undefined) continue;
         addToBias(model, consumer, biasDelta);
-        const bias = consumer.bias.kind === 'holder' ? consumer.bias.holder : extendedBiasName(consumer);
-        values.set(bias, arrayOf(model, bias));
+        const { bias } = consumer;
+        if (bias.kind === 'none') continue;
+        const holder = bias.kind === 'extend' ? bias.name : bias.holder;
+        values.set(holder, arrayOf(model, holder));
       }
     }
     const outputs: ReadonlyMap<string, NumericArray>[] = [];
