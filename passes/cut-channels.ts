@@ -12,6 +12,7 @@ import { gatherAxis } from '../src/graph/gather.js';
 import type { Model } from '../src/graph/ir.js';
 import { elementCount } from '../src/graph/tensor.js';
 import { int64Tensor, toIntegers } from '../src/graph/tensor-data.js';
+import { UseIndex } from '../src/graph/uses.js';
 import type { Matrix } from '../src/linalg/matrix.js';
 import type { Pass } from './pass.js';
 
@@ -85,7 +86,15 @@ function correctShapes(model: Model, analysis: ChannelAnalysis, keep: Uint8Array
     shape[entry] = keptIndices(channels, keep).length;
     replaceConstant(model.graph, holder, int64Tensor(old.name, old.dims, shape));
   }
+  const index = new UseIndex(model.graph);
   model.graph.valueInfo = model.graph.valueInfo.map((info) => {
+    const constant = index.constant(info.name);
+    if (constant !== undefined && info.shape?.length === constant.dims.length) {
+      return withShape(
+        info,
+        info.shape.map((d, i) => (typeof d === 'number' ? constant.dims[i]! : d)),
+      );
+    }
     const map = analysis.values.get(info.name);
     if (map === undefined || info.shape === undefined || info.shape.length <= map.axis) return info;
     const length = keptIndices(map.channels, keep).length;

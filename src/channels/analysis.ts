@@ -110,6 +110,8 @@ function assemble(tracker: Tracker): ChannelAnalysis {
     homogeneity.set(root, weaker(level, homogeneity.get(root) ?? 'any'));
   }
 
+  const uneven = new Set([...tracker.uneven].map((c) => sets.find(c)));
+
   const spaces: ChannelSpace[] = [];
   const order = new Map(tracker.model.graph.nodes.map((node, i) => [node, i] as const));
   groups.forEach((members) => {
@@ -124,6 +126,7 @@ function assemble(tracker: Tracker): ChannelAnalysis {
       channels: Int32Array.from(free),
       width: roots.length,
       consumers: consumers.filter((c) => c.features.some((f) => f !== FIXED && spaceOf[f] === id)),
+      uneven: free.some((c) => uneven.has(c)),
       homogeneity: free.reduce<Homogeneity>((level, c) => weaker(level, homogeneity.get(c) ?? 'any'), 'any'),
     });
   });

@@ -4,6 +4,7 @@
  */
 import { intAttribute, intsAttribute } from '../graph/attributes.js';
 import type { Node } from '../graph/ir.js';
+import { elementCount } from '../graph/tensor.js';
 import { toIntegers } from '../graph/tensor-data.js';
 import { carryThroughReshape } from './reshape.js';
 import { refusal } from './refusal.js';
@@ -25,6 +26,14 @@ export function carry(homogeneity: Homogeneity): Behaviour {
   };
 }
 
+/** Cast: lets a factor through between floating-point types; whole numbers and truth values do not scale. */
+export const cast: Behaviour = (node, tracker) => {
+  carry(FLOAT_CODES.has(intAttribute(node, 'to', 1)) ? 'any' : 'none')(node, tracker);
+};
+
+/** ONNX type numbers of float32, float16, float64 and bfloat16. */
+const FLOAT_CODES: ReadonlySet<number> = new Set([1, 10, 11, 16]);
+
 /** Like `carry`, unless the operator works along the channel axis itself (Softmax, LogSoftmax, Hardmax, ...). */
 export function carryExceptAlong(attribute: string, fallbackAxis: number): Behaviour {
   const through = carry('none');
@@ -34,6 +43,7 @@ export function carryExceptAlong(attribute: string, fallbackAxis: number): Behav
     const rank = tracker.shape(value)?.length;
     if (map === undefined) return;
     const axis = intAttribute(node, attribute, fallbackAxis);
+    tracker.markUneven(map.channels);
     if (rank === undefined || (axis + rank) % rank === map.axis || (tracker.model.opsets.get('') ?? 1) < 13) {
       // Before opset 13 these operators flattened everything behind the axis into one.
       if (rank !== undefined && axis > map.axis && axis >= 0) through(node, tracker);
@@ -71,6 +81,12 @@ export function couple(traits: ElementwiseTraits): Behaviour {
       for (const { map } of mapped) tracker.pin(map.channels, mixes(node));
       return;
     }
+    const lengths = shapes.map((shape) => lengthAlong(shape!, shape!.length - position));
+    if (lengths.some((length) => length !== 1 && length !== channels.length)) {
+      // A single channel is repeated along its axis.
+      for (const { map } of mapped) tracker.pin(map.channels, mixes(node));
+      return;
+    }
     values.forEach((value, i) => {
       const shape = shapes[i]!;
       const axis = shape.length - position;
@@ -80,8 +96,9 @@ export function couple(traits: ElementwiseTraits): Behaviour {
         if (value !== lead.value || i !== values.indexOf(value)) tracker.weakenHomogeneity(channels, traits.activations);
         return;
       }
-      const along = axis < 0 ? 1 : shape[axis]!;
+      const along = lengths[i]!;
       const constant = tracker.constant(value);
+      if (constant === undefined || elementCount(shape) > along) tracker.markUneven(channels);
       if (constant !== undefined) {
         if (along === 1) tracker.weakenHomogeneity(channels, traits.scalarConstant);
         else {
@@ -94,6 +111,11 @@ export function couple(traits: ElementwiseTraits): Behaviour {
     const rank = Math.max(...shapes.map((s) => s!.length));
     tracker.setMap(node.outputs[0]!, rank - position, channels);
   };
+}
+
+/** Length of an operand along the axis that holds the channels; 1 where broadcasting adds the axis. */
+function lengthAlong(shape: readonly number[], axis: number): number {
+  return axis < 0 ? 1 : shape[axis]!;
 }
 
 /** Input 0 carries channels on axis 1; the inputs listed are per-channel parameter vectors (BatchNormalization and the like). */
@@ -191,6 +213,7 @@ export const concat: Behaviour = (node, tracker) => {
       if (map === undefined) tracker.pin(lead.channels, refusal('COUPLED_TO_FIXED', [label(node)]));
       else tracker.tie(lead.channels, map.channels, node);
     });
+    tracker.markUneven(lead.channels);
     tracker.setMap(node.outputs[0]!, lead.axis, lead.channels);
     return;
   }
@@ -217,6 +240,7 @@ export const reduce: Behaviour = (node, tracker) => {
   const keep = intAttribute(node, 'keepdims', 1) !== 0;
   const before = axes.filter((a) => (a + rank) % rank < map.axis).length;
   tracker.weakenHomogeneity(map.channels, 'none');
+  tracker.markUneven(map.channels);
   tracker.setMap(node.outputs[0]!, keep ? map.axis : map.axis - before, map.channels);
 };
 

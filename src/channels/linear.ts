@@ -98,14 +98,12 @@ function refuse(node: Node, why: Refusal, tracker: Tracker): void {
 
 function consume(node: Node, place: Omit<Consumer, 'node' | 'features'>, tracker: Tracker): void {
   const map = tracker.map(place.input);
-  if (map === undefined) {
+  const asRows = map !== undefined && map.axis !== place.featureAxis;
+  if (asRows) tracker.pin(map.channels, refusal('OPERATOR_MIXES', [label(node)], `${node.opType} uses the channels as rows`));
+  if (map === undefined || asRows) {
     const [first, second] = tracker.constant(place.weight)!.tensor.dims as [number, number];
     const features = new Int32Array(place.layout === 'features-first' ? first : second).fill(FIXED);
     tracker.consumers.push({ node, ...place, features });
-    return;
-  }
-  if (map.axis !== place.featureAxis) {
-    tracker.pin(map.channels, refusal('OPERATOR_MIXES', [label(node)], `${node.opType} uses the channels as rows`));
     return;
   }
   tracker.consumers.push({ node, ...place, features: map.channels });

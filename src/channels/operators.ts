@@ -1,4 +1,4 @@
-import { carry, carryExceptAlong, concat, couple, mix, perChannelParameters, reduce, reshape, transpose, type Behaviour } from './behaviours.js';
+import { carry, carryExceptAlong, cast, concat, couple, mix, perChannelParameters, reduce, reshape, transpose, type Behaviour } from './behaviours.js';
 import { gemm, matmul, notYet } from './linear.js';
 
 /**
@@ -13,7 +13,8 @@ export const OPERATORS: ReadonlyMap<string, Behaviour> = new Map<string, Behavio
   ['ConvTranspose', notYet],
 
   // Elementwise functions of one value. Homogeneous ones let a scale factor through.
-  ...entries(['Identity', 'Dropout', 'Cast', 'Neg'], carry('any')),
+  ...entries(['Identity', 'Dropout', 'Neg'], carry('any')),
+  ['Cast', cast],
   ...entries(['Relu', 'LeakyRelu', 'Abs'], carry('positive')),
   ...entries(
     [

@@ -29,6 +29,8 @@ export class Tracker {
   /** First refusal of each channel that is pinned, by the channel's own number (not yet by its set). */
   readonly pins = new Map<number, Refusal>();
   readonly homogeneityOf = new Map<number, Homogeneity>();
+  /** See `ChannelSpace.uneven`. */
+  readonly uneven = new Set<number>();
   private names: Set<string> | undefined;
 
   constructor(
@@ -98,6 +100,10 @@ export class Tracker {
 
   cut(cut: Cut): void {
     this.cuts.push(cut);
+  }
+
+  markUneven(channels: Int32Array): void {
+    for (const c of channels) if (c !== FIXED) this.uneven.add(c);
   }
 
   weakenHomogeneity(channels: Int32Array, level: Homogeneity): void {

@@ -78,6 +78,11 @@ export interface ChannelSpace {
   readonly consumers: readonly Consumer[];
   /** What everything between producers and consumers does with a channel that is scaled by c: passes any c, only c > 0, or neither. */
   readonly homogeneity: Homogeneity;
+  /**
+   * Something between producers and consumers differs from row to row or from position to position (a value that is fed, a constant for each
+   * position, a sum over rows): a channel that no weight reaches is then not constant.
+   */
+  readonly uneven: boolean;
 }
 
 export type Homogeneity = 'any' | 'positive' | 'none';

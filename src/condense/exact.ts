@@ -1,8 +1,8 @@
 /**
  * Redundancy that the weights alone prove, for every input:
  *
- * - constant channels: nothing flows into them (all incoming weights are zero), so their value t is the same for every input; W t goes into
- *   the consumers' biases;
+ * - constant channels: nothing flows into them (all incoming weights are zero, and nothing else that differs from row to row is combined with
+ *   them), so their value t is the same for every input; W t goes into the consumers' biases;
  * - unread channels: every consumer's weight on them is zero;
  * - duplicates up to a factor c that everything between producers and consumers lets through: x_j = c x_r, so W_:r += c W_:j.
  *
@@ -87,13 +87,14 @@ function fatesFromWeights(model: Model, analysis: ChannelAnalysis, space: Channe
   const unread = unreadChannels(model, space);
   channels.forEach((c, i) => {
     if (unread.has(c)) fates.set(c, { kind: 'unread' });
-    else if (incoming[i]!.length > 0 && incoming[i]!.every((v) => v === 0)) fates.set(c, { kind: 'constant' });
+    else if (!space.uneven && incoming[i]!.length > 0 && incoming[i]!.every((v) => v === 0)) fates.set(c, { kind: 'constant' });
   });
-  // Channels can only be duplicates where their factors are the same numbers.
+  // Channels can only be duplicates where the same tensors make them and their factors are the same numbers.
+  const sources = sourcesOf(analysis, channels);
   const groups = new Map<string, number[]>();
   channels.forEach((c, i) => {
     if (fates.has(c)) return;
-    const key = factors[i]!.join();
+    const key = `${sources[i]!.join()}|${factors[i]!.join()}`;
     groups.set(key, [...(groups.get(key) ?? []), i]);
   });
   const scale = space.homogeneity;
@@ -128,6 +129,20 @@ function sliceRows(
     });
   }
   return rows;
+}
+
+/** For each channel, which cuts make it or multiply it. */
+function sourcesOf(analysis: ChannelAnalysis, channels: readonly number[]): number[][] {
+  const sources: number[][] = channels.map(() => []);
+  const position = new Map(channels.map((c, i) => [c, i]));
+  analysis.cuts.forEach((cut, index) => {
+    if (cut.role === 'consume') return;
+    for (const c of cut.channels) {
+      const at = position.get(c);
+      if (at !== undefined) sources[at]!.push(index);
+    }
+  });
+  return sources;
 }
 
 function unreadChannels(model: Model, space: ChannelSpace): Set<number> {
