@@ -145,3 +145,10 @@ function hash(text: string): number {
   for (const c of text) h = (Math.imul(h, 31) + c.charCodeAt(0)) >>> 0;
   return h;
 }
+
+/** The model as text, to show that nothing edited it. */
+export function snapshot(model: Model): string {
+  return JSON.stringify(model, (_, value: unknown) =>
+    value instanceof Map ? [...(value as Map<unknown, unknown>)] : value,
+  );
+}
