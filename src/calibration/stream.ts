@@ -1,5 +1,6 @@
 import { raise } from '../diagnostics/diagnostic.js';
 import { activationNotFinite } from '../diagnostics/runtime.js';
+import { makeNode } from '../graph/attributes.js';
 import type { Feeds, NumericArray } from '../graph/feeds.js';
 import type { Model, Node } from '../graph/ir.js';
 import { elementCount, type DataType, type Tensor } from '../graph/tensor.js';
@@ -69,11 +70,13 @@ export async function streamMoments(
   );
   const floats = (list: readonly string[]): { name: string; dtype: DataType }[] => list.map((name) => ({ name, dtype: 'float32' }));
 
+  // Values to keep leave through an Identity: onnxruntime 1.30 crashes on a Gemm between two Transposes whose output is a graph output.
+  const exits = keep.map(({ name }, i) => makeNode('Identity', [name], [keptName(i)]));
   const valueModel = skeleton(graph.base, {
-    nodes: [...graph.nodes, ...values.nodes, ...(stacked ? [] : products.nodes)],
+    nodes: [...graph.nodes, ...values.nodes, ...exits, ...(stacked ? [] : products.nodes)],
     initializers: [...graph.initializers, ...values.initializers, ...(stacked ? [] : products.initializers)],
     inputs: [...graph.inputs, ...(stacked ? [] : floats(pilots).map((p) => ({ ...p, rank: 1 })))],
-    outputs: [...(stacked ? floats(matrices) : sums), ...keep],
+    outputs: [...(stacked ? floats(matrices) : sums), ...keep.map(({ dtype }, i) => ({ name: keptName(i), dtype }))],
   });
   const productModel = skeleton(graph.base, {
     nodes: products.nodes,
@@ -97,14 +100,14 @@ export async function streamMoments(
       const outputs = await session.run(withPilots(feeds, names, collector.pilot));
       const bad = collector.add(outputs, pending[0]!.batch.fold);
       if (bad !== undefined) await blame(bad, graph, pending.map((p) => p.batch), options);
-      if (!stacked && keep.length > 0) kept.push(pick(outputs, keep));
+      if (!stacked && keep.length > 0) kept.push(keptValues(outputs, keep));
       pending = [];
     };
     for (const batch of batches) {
       if (stacked) {
         if (pending.length > 0 && pending[0]!.batch.fold !== batch.fold) await flush();
         const outputs = await valueSession.run(batch.feeds);
-        if (keep.length > 0) kept.push(pick(outputs, keep));
+        if (keep.length > 0) kept.push(keptValues(outputs, keep));
         pending.push({ feeds: pick(outputs, floats(matrices)), batch });
         if (pending.length >= options.stack) await flush();
       } else {
@@ -128,6 +131,15 @@ function joinFragments(fragments: readonly Fragment[]): Fragment {
 
 function pick(outputs: ReadonlyMap<string, NumericArray>, keep: readonly { readonly name: string }[]): Feeds {
   return new Map(keep.map(({ name }) => [name, outputs.get(name)!]));
+}
+
+function keptName(index: number): string {
+  return `condense_kept_${index}`;
+}
+
+/** The values to keep under their own names. */
+function keptValues(outputs: ReadonlyMap<string, NumericArray>, keep: readonly { readonly name: string }[]): Feeds {
+  return new Map(keep.map(({ name }, i) => [name, outputs.get(keptName(i))!]));
 }
 
 /** Rows of float32 matrices one below the other. */

@@ -229,6 +229,26 @@ describe('values to keep', () => {
   });
 });
 
+it('a Gemm between Transposes can be kept: the runtime crashes when it is a graph output itself', async () => {
+  const model = buildModel({
+    inputs: [{ name: 'x', shape: ['rows', 3] }],
+    nodes: [
+      node('Transpose', ['x'], ['t']),
+      node('Gemm', ['t', 'w'], ['g'], { transA: 1 }),
+      node('Transpose', ['g'], ['u']),
+      node('Gemm', ['u', 'v'], ['h'], { transA: 1 }),
+    ],
+    initializers: [weights('w', [3, 5]), weights('v', [5, 5])],
+    outputs: [{ name: 'h' }],
+  });
+  const batches = batchesOf([3], [9], [0]);
+  const { kept } = await streamMoments(streamGraph(model), [{ key: 'k', x: source('h', 5) }], batches, {
+    ...options,
+    keep: [{ name: 'g', dtype: 'float32' }],
+  });
+  expect(kept[0]!.get('g')!.dims).toEqual([9, 5]);
+});
+
 describe('an activation that is not finite', () => {
   // log(x₀): NaN where the first input is negative, −Inf where it is zero.
   const logarithm = (rows: number | string): Model =>

@@ -143,7 +143,11 @@ class Builder {
         return;
       case 'scalar': {
         const number = this.held(constant('', [], [1.25]));
-        this.add(step.op, step.first && step.op !== 'Div' ? [number, value.name] : [value.name, number], value.width);
+        // onnxruntime 1.30 makes an invalid graph of two factors in a row where a MatMul reads both.
+        const last = this.nodes.find((n) => n.outputs[0] === value.name);
+        const scales = last !== undefined && ['Mul', 'Div'].includes(last.opType);
+        const op = scales && (step.op === 'Mul' || step.op === 'Div') ? 'Sub' : step.op;
+        this.add(op, step.first && op !== 'Div' ? [number, value.name] : [value.name, number], value.width);
         return;
       }
       case 'vector':
@@ -174,7 +178,8 @@ class Builder {
         return;
       }
       case 'output':
-        if (value.name !== 'x' && !this.outputs.includes(value.name)) this.outputs.push(value.name);
+        // Through an Identity: onnxruntime 1.30 crashes on a Gemm between two Transposes whose output is a graph output.
+        this.add('Identity', [value.name], value.width, true);
     }
   }
 
