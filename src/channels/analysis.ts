@@ -103,6 +103,16 @@ function assemble(tracker: Tracker): ChannelAnalysis {
     for (const root of roots) groupOfRoot.set(root, home);
   }
 
+  // Where a space is wider than one of its producers (a Concat joins them), each producer keeps its first channel: no axis may become empty.
+  for (const members of groups) {
+    const rootsOf = members.map((t) => new Set([...t.channels!].map((c) => sets.find(c))));
+    const width = new Set(rootsOf.flatMap((roots) => [...roots])).size;
+    rootsOf.forEach((roots, i) => {
+      if (roots.size === width || [...roots].some((r) => pinned.has(r))) return;
+      pinned.set(Math.min(...roots), refusal('TOO_NARROW', [label(members[i]!.node)], 'one channel of every layer stays'));
+    });
+  }
+
   const consumers: Consumer[] = tracker.consumers.map((c) => ({ ...c, features: resolve(c.features) }));
   const homogeneity = new Map<number, Homogeneity>();
   for (const [channel, level] of tracker.homogeneityOf) {

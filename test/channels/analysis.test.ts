@@ -6,7 +6,18 @@ import type { Model, Node } from '../../src/graph/ir.js';
 import { fromTypedArray } from '../../src/graph/tensor-data.js';
 import type { Tensor } from '../../src/graph/tensor.js';
 import { buildGraph, buildModel, node, type GraphSpec } from '../build-model.js';
-import { analyse, constant, integers, summary, weights } from '../dense.js';
+import {
+  analyse,
+  constant,
+  cutOnly,
+  dimsOf,
+  integers,
+  keepFirst,
+  outputsOf,
+  randomFeeds,
+  summary,
+  weights,
+} from '../dense.js';
 
 /** x [rows, 3] → the nodes → y. Weights that the nodes read are made by name: w35 is 3 × 5, b5 a vector. */
 function network(nodes: Node[], extra: Partial<GraphSpec> & { opset?: number } = {}): Model {
@@ -191,6 +202,28 @@ describe('spaces', () => {
       1,
     ]);
   });
+});
+
+it('where a residual connection ties layers that a Concat joined, one channel of each stays', async () => {
+  const model = network([
+    node('Gemm', ['x', 'w32'], ['h']),
+    node('Gemm', ['x', 'w33'], ['g']),
+    node('Concat', ['h', 'g'], ['j'], { axis: 1 }),
+    node('Gemm', ['x', 'w35'], ['r']),
+    node('Add', ['j', 'r'], ['s']),
+    node('Gemm', ['s', 'w52'], ['y']),
+  ]);
+  const analysis = await analyse(model);
+  expect(summary(analysis)).toEqual({ h: 1, g: 2, r: 3, y: 'GRAPH_OUTPUT' });
+  expect(analysis.spaces.map((s) => [s.width, s.channels.length])).toEqual([[5, 3]]);
+  const reduced = await cutOnly(model, analysis, keepFirst(analysis, 0));
+  expect(dimsOf(reduced, 'w32', 'w33', 'w35', 'w52')).toEqual([
+    [3, 1],
+    [3, 1],
+    [3, 2],
+    [2, 2],
+  ]);
+  expect((await outputsOf(reduced, randomFeeds(model, 4))).get('y')!.dims).toEqual([4, 2]);
 });
 
 describe('refusals', () => {

@@ -103,7 +103,7 @@ describe('exact, by the weights', () => {
   });
 
   it('numbers that are equal but read different values are no duplicates', async () => {
-    // The stream is [p | q] + r: channels of p and q have equal weights, on different inputs.
+    // The stream is [p | q] + r: channels 1 and 3 have equal weights, on different inputs; 0 and 2 stay anyway.
     const model = buildModel({
       inputs: [
         { name: 'x', shape: ['rows', 3] },
@@ -117,7 +117,12 @@ describe('exact, by the weights', () => {
         node('Add', ['j', 'r'], ['s']),
         node('Gemm', ['s', 'v'], ['y']),
       ],
-      initializers: [columns('wp', a), columns('wq', a), columns('wr', b, b), weights('v', [2, 2])],
+      initializers: [
+        columns('wp', b, a),
+        columns('wq', [1, 0, 0], a),
+        columns('wr', a, b, [0, 1, 0], b),
+        weights('v', [4, 2]),
+      ],
       outputs: [{ name: 'y', shape: ['rows', 2] }],
     });
     const { error, widths } = await reduce(model);
