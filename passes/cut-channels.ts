@@ -30,11 +30,13 @@ export interface Reduction {
 
 export const cutChannels: Pass<Reduction> = {
   name: 'cut-channels',
-  description: 'remove channels from producers and carriers, and write the weights that absorbed them into the consumers',
+  description:
+    'remove channels from producers and carriers, and write the weights that absorbed them into the consumers',
   requires: 'topological order; an analysis of this very model',
   ensures: 'the interface of the model is unchanged; static shapes that named a cut axis are correct',
   run(model, { analysis, keep, absorbed }) {
-    if (analysis.spaces.every((space) => space.channels.every((c) => keep[c] === 1))) return { model, changed: false, notes: [] };
+    if (analysis.spaces.every((space) => space.channels.every((c) => keep[c] === 1)))
+      return { model, changed: false, notes: [] };
     const reduced = cloneModel(model);
     const rewritten = new Set<string>();
     for (const [consumer, { weight, biasDelta }] of absorbed) {
@@ -44,7 +46,11 @@ export const cutChannels: Pass<Reduction> = {
     }
     for (const cut of analysis.cuts) {
       if (cut.role === 'consume' && rewritten.has(cut.holder)) continue;
-      replaceConstant(reduced.graph, cut.holder, gatherAxis(held(reduced.graph, cut.holder), cut.axis, keptIndices(cut.channels, keep)));
+      replaceConstant(
+        reduced.graph,
+        cut.holder,
+        gatherAxis(held(reduced.graph, cut.holder), cut.axis, keptIndices(cut.channels, keep)),
+      );
     }
     cutNewBiases(reduced, analysis, keep);
     correctShapes(reduced, analysis, keep);
@@ -72,7 +78,12 @@ function cutNewBiases(model: Model, analysis: ChannelAnalysis, keep: Uint8Array)
     if (bias.kind === 'none') continue;
     const holder = bias.kind === 'extend' ? bias.name : bias.holder;
     const map = analysis.values.get(output);
-    if (map === undefined || cutAlready.has(holder) || (bias.kind === 'extend' && !model.graph.initializers.has(holder))) continue;
+    if (
+      map === undefined ||
+      cutAlready.has(holder) ||
+      (bias.kind === 'extend' && !model.graph.initializers.has(holder))
+    )
+      continue;
     const tensor = held(model.graph, holder);
     if (elementCount(tensor.dims) === 1) continue;
     replaceConstant(model.graph, holder, gatherAxis(tensor, tensor.dims.length - 1, keptIndices(map.channels, keep)));

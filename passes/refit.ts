@@ -87,7 +87,12 @@ function affectedConsumers(reduced: Model, { analysis, keep }: RefitContext): Co
 }
 
 /** Cached names that some later step starts from. */
-function stillNeeded(rest: readonly Consumer[], reduced: Model, original: Model, cached: ReadonlySet<string>): Set<string> {
+function stillNeeded(
+  rest: readonly Consumer[],
+  reduced: Model,
+  original: Model,
+  cached: ReadonlySet<string>,
+): Set<string> {
   const needed = new Set<string>();
   const inReduced = unprefixed(cached);
   for (const consumer of rest) {
@@ -114,12 +119,17 @@ class RefitStep {
     const { consumer, context, reduced } = this;
     const centred = consumer.bias.kind !== 'none';
     const { graph, x, z, keep } = this.buildGraph();
-    const result = await streamMoments(graph, [{ key: label(consumer.node), x, z }], this.cache.attach(context.batches), {
-      ...context.session,
-      folds: context.folds,
-      stack: context.stack,
-      keep,
-    });
+    const result = await streamMoments(
+      graph,
+      [{ key: label(consumer.node), x, z }],
+      this.cache.attach(context.batches),
+      {
+        ...context.session,
+        folds: context.folds,
+        stack: context.stack,
+        keep,
+      },
+    );
     this.cache.store(result.kept);
     const folds = result.moments.get(label(consumer.node))!.filter((f) => f.rows > 0);
     const start = readWeight(reduced, consumer);
@@ -146,14 +156,20 @@ class RefitStep {
   }
 
   /** One graph that holds the original model up to z and the reduced one up to x', both from what is cached. */
-  private buildGraph(): { graph: StreamGraph; x: FeatureSource; z: FeatureSource; keep: { name: string; dtype: DataType }[] } {
+  private buildGraph(): {
+    graph: StreamGraph;
+    x: FeatureSource;
+    z: FeatureSource;
+    keep: { name: string; dtype: DataType }[];
+  } {
     const { consumer, context, reduced, cache } = this;
     const { original, analysis } = context;
     const dtype = held(original.graph, consumer.weight).dtype;
     const left = extract(original.graph, [consumer.output], cache.names);
     const right = extract(reduced.graph, [consumer.input], unprefixed(cache.names));
     const modelInputs = new Set(original.graph.inputs.map((i) => i.name));
-    const rename = (name: string): string => (modelInputs.has(name) && !reduced.graph.initializers.has(name) ? name : REDUCED + name);
+    const rename = (name: string): string =>
+      modelInputs.has(name) && !reduced.graph.initializers.has(name) ? name : REDUCED + name;
 
     const nodes: Node[] = [...left.nodes, ...right.nodes.map((n) => renameNode(n, rename))];
     const initializers: Tensor[] = [
@@ -163,7 +179,9 @@ class RefitStep {
     const inputs = [...new Set([...left.reads, ...[...right.reads].map(rename)])].flatMap((name) => {
       if (original.graph.initializers.has(name) || initializers.some((t) => t.name === name)) return [];
       const info = original.graph.inputs.find((i) => i.name === name);
-      return [{ name, dtype: info?.dtype ?? cache.dtype(name) ?? dtype, rank: info?.shape?.length ?? cache.rank(name) ?? 2 }];
+      return [
+        { name, dtype: info?.dtype ?? cache.dtype(name) ?? dtype, rank: info?.shape?.length ?? cache.rank(name) ?? 2 },
+      ];
     });
 
     const rank = consumer.rank;

@@ -51,7 +51,13 @@ export async function loadDataset(
     const format = DATA_FORMATS.find((f) => f.matches(spec));
     const file = spec.slice(spec.lastIndexOf('=') + 1);
     if (!spec.startsWith('random:') && !existsSync(spec) && !existsSync(file)) raise(problem.dataNotFound(spec));
-    if (format === undefined) return raise(problem.dataUnknownFormat(spec, DATA_FORMATS.map((f) => f.name)));
+    if (format === undefined)
+      return raise(
+        problem.dataUnknownFormat(
+          spec,
+          DATA_FORMATS.map((f) => f.name),
+        ),
+      );
     try {
       for await (const chunk of format.open(spec, { inputs, note: (note) => notes.push(note) })) chunks.push(chunk);
     } catch (error) {
@@ -67,7 +73,11 @@ export async function loadDataset(
 
 /** What the file system throws: no permission, a folder in a file's place, a file that is too large. */
 function isSystemError(error: unknown): error is Error {
-  return error instanceof Error && !(error instanceof CondenseError) && typeof (error as NodeJS.ErrnoException).code === 'string';
+  return (
+    error instanceof Error &&
+    !(error instanceof CondenseError) &&
+    typeof (error as NodeJS.ErrnoException).code === 'string'
+  );
 }
 
 /** Arrays that belong to the same rows, in parts that are appended, by name. */
@@ -109,9 +119,11 @@ function assemble(groups: readonly Group[], specs: readonly InputSpec[], notes: 
   if (first === undefined) return raise(problem.dataNoRows(specs[0]?.name ?? ''));
   // Within each group, so that rows of one part are never fed together with rows of another.
   for (const group of groups) {
-    const rowsOf = ({ name, rowAxis }: DatasetInput): number => group.get(name)!.reduce((sum, part) => sum + part.dims[rowAxis!]!, 0);
+    const rowsOf = ({ name, rowAxis }: DatasetInput): number =>
+      group.get(name)!.reduce((sum, part) => sum + part.dims[rowAxis!]!, 0);
     for (const other of withRows) {
-      if (rowsOf(other) !== rowsOf(first)) raise(problem.dataRowsDiffer(first.name, rowsOf(first), other.name, rowsOf(other)));
+      if (rowsOf(other) !== rowsOf(first))
+        raise(problem.dataRowsDiffer(first.name, rowsOf(first), other.name, rowsOf(other)));
     }
   }
   const rows = first.array.dims[first.rowAxis!]!;
@@ -127,8 +139,11 @@ function extrasOf(groups: readonly Group[], specs: readonly InputSpec[], rows: n
   for (const name of groups[0]?.keys() ?? []) {
     const parts = groups.flatMap((group) => group.get(name) ?? []);
     const total = parts.reduce((sum, p) => sum + (p.dims[0] ?? 0), 0);
-    const alike = parts.every((p) => p.dtype === parts[0]!.dtype && p.dims.slice(1).join() === parts[0]!.dims.slice(1).join());
-    if (!known.has(name) && parts.length === groups.length && total === rows && alike) extras.set(name, concatenate(parts, 0));
+    const alike = parts.every(
+      (p) => p.dtype === parts[0]!.dtype && p.dims.slice(1).join() === parts[0]!.dims.slice(1).join(),
+    );
+    if (!known.has(name) && parts.length === groups.length && total === rows && alike)
+      extras.set(name, concatenate(parts, 0));
   }
   return extras;
 }
@@ -155,8 +170,18 @@ function placeRows(spec: InputSpec, parts: readonly NumericArray[]): DatasetInpu
   for (const part of parts) {
     const fits =
       part.dims.length === wanted.length &&
-      part.dims.every((d, axis) => axis === rowAxis || (typeof wanted[axis] === 'number' ? d === wanted[axis] : d === first.dims[axis]));
-    if (!fits) raise(problem.dataWrongShape(name, part.dims, `[${wanted.map((d, axis) => (axis === rowAxis ? 'rows' : (d ?? '?'))).join(', ')}]`));
+      part.dims.every(
+        (d, axis) =>
+          axis === rowAxis || (typeof wanted[axis] === 'number' ? d === wanted[axis] : d === first.dims[axis]),
+      );
+    if (!fits)
+      raise(
+        problem.dataWrongShape(
+          name,
+          part.dims,
+          `[${wanted.map((d, axis) => (axis === rowAxis ? 'rows' : (d ?? '?'))).join(', ')}]`,
+        ),
+      );
   }
   return { name, array: concatenate(parts, rowAxis), rowAxis, unbatched };
 }
@@ -198,7 +223,9 @@ export function selectRows(dataset: Dataset, rows: Int32Array): Dataset {
   return {
     ...dataset,
     rows: rows.length,
-    inputs: dataset.inputs.map((input) => (input.rowAxis === null ? input : { ...input, array: takeRows(input.array, input.rowAxis, rows) })),
+    inputs: dataset.inputs.map((input) =>
+      input.rowAxis === null ? input : { ...input, array: takeRows(input.array, input.rowAxis, rows) },
+    ),
     extras: new Map([...dataset.extras].map(([name, array]) => [name, takeRows(array, 0, rows)])),
   };
 }

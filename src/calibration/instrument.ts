@@ -27,7 +27,14 @@ export interface MomentNames {
   readonly z: string | undefined;
   readonly pilotX: string;
   readonly pilotZ: string | undefined;
-  readonly outputs: { readonly rows: string; readonly x: string; readonly xx: string; readonly z?: string; readonly zx?: string; readonly zz?: string };
+  readonly outputs: {
+    readonly rows: string;
+    readonly x: string;
+    readonly xx: string;
+    readonly z?: string;
+    readonly zx?: string;
+    readonly zz?: string;
+  };
 }
 
 /** A piece of graph to append. */
@@ -162,4 +169,3 @@ export function skeleton(
     },
   };
 }
-

@@ -47,7 +47,16 @@ export class Moments {
   }
 
   /** Adds the sums of one batch. */
-  add(rows: number, batch: { x: ArrayLike<number>; xx: ArrayLike<number>; z?: ArrayLike<number>; zx?: ArrayLike<number>; zz?: ArrayLike<number> }): void {
+  add(
+    rows: number,
+    batch: {
+      x: ArrayLike<number>;
+      xx: ArrayLike<number>;
+      z?: ArrayLike<number>;
+      zx?: ArrayLike<number>;
+      zz?: ArrayLike<number>;
+    },
+  ): void {
     const { sums } = this;
     sums.rows += rows;
     accumulate(sums.x, batch.x);

@@ -11,7 +11,8 @@ export function takeRows(array: NumericArray, axis: number, rows: ArrayLike<numb
   if (axis === 0) {
     let contiguous = true;
     for (let i = 1; contiguous && i < rows.length; i++) contiguous = rows[i] === start + i;
-    if (contiguous) return { dtype, dims: outDims, data: source.subarray(start * block, (start + rows.length) * block) };
+    if (contiguous)
+      return { dtype, dims: outDims, data: source.subarray(start * block, (start + rows.length) * block) };
   }
   const outer = elementCount(dims.slice(0, axis));
   const length = dims[axis]!;
@@ -49,4 +50,3 @@ function emptyLike(array: Exclude<ElementArray, string[]>, length: number): Excl
   const Constructor = array.constructor as new (length: number) => Exclude<ElementArray, string[]>;
   return new Constructor(length);
 }
-

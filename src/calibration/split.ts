@@ -6,7 +6,10 @@
 import { shuffled } from './random.js';
 
 /** Rows that must stay on one side together. */
-export type Grouping = { readonly kind: 'rows' } | { readonly kind: 'blocks' } | { readonly kind: 'key'; readonly values: ArrayLike<number | string | bigint> };
+export type Grouping =
+  | { readonly kind: 'rows' }
+  | { readonly kind: 'blocks' }
+  | { readonly kind: 'key'; readonly values: ArrayLike<number | string | bigint> };
 
 export interface Split {
   readonly fit: Int32Array;
@@ -36,7 +39,12 @@ export function splitRows(rows: number, holdout: number, grouping: Grouping = { 
 }
 
 /** The fold of each fit row, 0 … folds − 1, groups kept whole; as even as the groups allow. */
-export function assignFolds(rows: number, fit: Int32Array, folds: number, grouping: Grouping = { kind: 'rows' }): Int32Array {
+export function assignFolds(
+  rows: number,
+  fit: Int32Array,
+  folds: number,
+  grouping: Grouping = { kind: 'rows' },
+): Int32Array {
   const unit = units(rows, grouping);
   const order = shuffled(unit.count, 3);
   const rank = new Int32Array(unit.count);

@@ -5,7 +5,16 @@ import type { Feeds, NumericArray } from '../graph/feeds.js';
 import type { Model, Node } from '../graph/ir.js';
 import { elementCount, type DataType, type Tensor } from '../graph/tensor.js';
 import { Session, type SessionOptions } from '../runtime/session.js';
-import { flatten, momentNames, momentNodes, productType, skeleton, type Fragment, type MomentNames, type MomentRequest } from './instrument.js';
+import {
+  flatten,
+  momentNames,
+  momentNodes,
+  productType,
+  skeleton,
+  type Fragment,
+  type MomentNames,
+  type MomentRequest,
+} from './instrument.js';
 import { Moments } from './moments.js';
 
 /** One run of the graph. `rows` are the data rows in it; `fold` the part of the data they belong to. */
@@ -57,7 +66,10 @@ export async function streamMoments(
   const stacked = options.stack > 1;
   const keep = options.keep ?? [];
   const opset = graph.base.opsets.get('') ?? 1;
-  const fragments = names.flatMap((n) => [flatten(n.request.x, n.x), ...(n.request.z === undefined ? [] : [flatten(n.request.z, n.z!)])]);
+  const fragments = names.flatMap((n) => [
+    flatten(n.request.x, n.x),
+    ...(n.request.z === undefined ? [] : [flatten(n.request.z, n.z!)]),
+  ]);
   const products = joinFragments(names.map((n) => momentNodes(n, opset)));
   const values = joinFragments(fragments);
   const matrices = names.flatMap((n) => [n.x, ...(n.z === undefined ? [] : [n.z])]);
@@ -68,7 +80,8 @@ export async function streamMoments(
       dtype: kind === 'xx' || kind === 'zx' ? productType(n.request) : ('float32' as const),
     })),
   );
-  const floats = (list: readonly string[]): { name: string; dtype: DataType }[] => list.map((name) => ({ name, dtype: 'float32' }));
+  const floats = (list: readonly string[]): { name: string; dtype: DataType }[] =>
+    list.map((name) => ({ name, dtype: 'float32' }));
 
   // Values to keep leave through an Identity: onnxruntime 1.30 crashes on a Gemm between two Transposes whose output is a graph output.
   const exits = keep.map(({ name }, i) => makeNode('Identity', [name], [keptName(i)]));
@@ -94,12 +107,23 @@ export async function streamMoments(
     let done = 0;
     const flush = async (): Promise<void> => {
       if (pending.length === 0) return;
-      const feeds = stacked ? stackRows(pending.map((p) => p.feeds), matrices) : pending[0]!.feeds;
+      const feeds = stacked
+        ? stackRows(
+            pending.map((p) => p.feeds),
+            matrices,
+          )
+        : pending[0]!.feeds;
       const session = productSession ?? valueSession;
       if (collector.pilot === undefined) collector.setPilot(await session.run(withPilots(feeds, names, undefined)));
       const outputs = await session.run(withPilots(feeds, names, collector.pilot));
       const bad = collector.add(outputs, pending[0]!.batch.fold);
-      if (bad !== undefined) await blame(bad, graph, pending.map((p) => p.batch), options);
+      if (bad !== undefined)
+        await blame(
+          bad,
+          graph,
+          pending.map((p) => p.batch),
+          options,
+        );
       if (!stacked && keep.length > 0) kept.push(keptValues(outputs, keep));
       pending = [];
     };
@@ -211,7 +235,11 @@ class Collector {
       const x = data(n.outputs.x)!;
       const z = data(n.outputs.z);
       if (!x.every(Number.isFinite) || !(z ?? x).every(Number.isFinite)) return n.request;
-      const sums = { x, xx: data(n.outputs.xx)!, ...(z === undefined ? {} : { z, zx: data(n.outputs.zx)!, zz: data(n.outputs.zz)! }) };
+      const sums = {
+        x,
+        xx: data(n.outputs.xx)!,
+        ...(z === undefined ? {} : { z, zx: data(n.outputs.zx)!, zz: data(n.outputs.zz)! }),
+      };
       this.moments.get(n.request.key)![fold]!.add(rowsOf(outputs, n), sums);
     }
     return undefined;
@@ -228,7 +256,12 @@ function rowsOf(outputs: ReadonlyMap<string, NumericArray>, names: MomentNames):
 }
 
 /** Finds the first row whose activation is not finite and raises the diagnostic that names it. */
-async function blame(request: MomentRequest, graph: StreamGraph, batches: readonly Batch[], options: SessionOptions): Promise<never> {
+async function blame(
+  request: MomentRequest,
+  graph: StreamGraph,
+  batches: readonly Batch[],
+  options: SessionOptions,
+): Promise<never> {
   const sources = request.z === undefined ? [request.x] : [request.x, request.z];
   const parts = sources.map((source, i) => flatten(source, `condense_blame_${i}`));
   const session = await Session.open(
@@ -248,7 +281,9 @@ async function blame(request: MomentRequest, graph: StreamGraph, batches: readon
         const at = (array.data as Float32Array).findIndex((v) => !Number.isFinite(v));
         if (at < 0) continue;
         const perRow = array.dims[0]! / batch.rows.length;
-        raise(activationNotFinite(source.value, request.key, batch.rows[Math.floor(at / source.features / perRow)] ?? 0));
+        raise(
+          activationNotFinite(source.value, request.key, batch.rows[Math.floor(at / source.features / perRow)] ?? 0),
+        );
       }
     }
   } finally {

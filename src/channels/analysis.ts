@@ -46,7 +46,10 @@ export function analyseChannels(model: Model, shapes: KnownShapes, filter: NodeF
 function pinSharedConstants(tracker: Tracker): void {
   for (const { holder, channels } of tracker.cuts) {
     if (tracker.constantUseCount(holder) <= 1) continue;
-    tracker.pin(channels, refusal('WEIGHT_SHARED', [holder], `the constant '${holder}' is used at more than one place`));
+    tracker.pin(
+      channels,
+      refusal('WEIGHT_SHARED', [holder], `the constant '${holder}' is used at more than one place`),
+    );
   }
 }
 
@@ -55,14 +58,22 @@ function pinRepeated(tracker: Tracker): void {
   for (const { node, features } of tracker.consumers) {
     const roots = [...features].filter((c) => c !== FIXED).map((c) => tracker.sets.find(c));
     if (new Set(roots).size === roots.length) continue;
-    tracker.pin(features, refusal('NOT_SUPPORTED_YET', [label(node)], `'${label(node)}' reads several features of one channel: not supported yet`));
+    tracker.pin(
+      features,
+      refusal(
+        'NOT_SUPPORTED_YET',
+        [label(node)],
+        `'${label(node)}' reads several features of one channel: not supported yet`,
+      ),
+    );
   }
 }
 
 /** A channel whose consumers are none (a dead end) has nobody to take over its part; such nodes are left as they are. */
 function pinUnread(tracker: Tracker): void {
   const read = new Set<number>();
-  for (const consumer of tracker.consumers) for (const c of consumer.features) if (c !== FIXED) read.add(tracker.sets.find(c));
+  for (const consumer of tracker.consumers)
+    for (const c of consumer.features) if (c !== FIXED) read.add(tracker.sets.find(c));
   for (const target of tracker.targets) {
     for (const c of target.channels ?? []) {
       if (!read.has(tracker.sets.find(c))) tracker.pin(Int32Array.of(c), refusal('NO_CONSUMER', [label(target.node)]));
@@ -109,7 +120,10 @@ function assemble(tracker: Tracker): ChannelAnalysis {
     const width = new Set(rootsOf.flatMap((roots) => [...roots])).size;
     rootsOf.forEach((roots, i) => {
       if (roots.size === width || [...roots].some((r) => pinned.has(r))) return;
-      pinned.set(Math.min(...roots), refusal('TOO_NARROW', [label(members[i]!.node)], 'one channel of every layer stays'));
+      pinned.set(
+        Math.min(...roots),
+        refusal('TOO_NARROW', [label(members[i]!.node)], 'one channel of every layer stays'),
+      );
     });
   }
 
@@ -151,7 +165,9 @@ function assemble(tracker: Tracker): ChannelAnalysis {
   });
 
   const withChannels = <T extends Cut | ShapeEntry>(items: readonly T[]): T[] =>
-    items.map((item) => ({ ...item, channels: resolve(item.channels) })).filter((item) => item.channels.some((c) => c !== FIXED));
+    items
+      .map((item) => ({ ...item, channels: resolve(item.channels) }))
+      .filter((item) => item.channels.some((c) => c !== FIXED));
   const values = new Map(
     [...tracker.maps]
       .map(([name, map]) => [name, { axis: map.axis, channels: resolve(map.channels) }] as const)
@@ -169,4 +185,3 @@ function assemble(tracker: Tracker): ChannelAnalysis {
     spaceOf,
   };
 }
-

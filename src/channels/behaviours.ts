@@ -77,7 +77,11 @@ export function couple(traits: ElementwiseTraits): Behaviour {
     const lead = mapped[0]!;
     const position = fromRight(lead.value, lead.map.axis);
     const { channels } = lead.map;
-    if (mapped.some(({ value, map }) => fromRight(value, map.axis) !== position || map.channels.length !== channels.length)) {
+    if (
+      mapped.some(
+        ({ value, map }) => fromRight(value, map.axis) !== position || map.channels.length !== channels.length,
+      )
+    ) {
       for (const { map } of mapped) tracker.pin(map.channels, mixes(node));
       return;
     }
@@ -93,7 +97,8 @@ export function couple(traits: ElementwiseTraits): Behaviour {
       const map = tracker.map(value);
       if (map !== undefined) {
         tracker.tie(channels, map.channels, node);
-        if (value !== lead.value || i !== values.indexOf(value)) tracker.weakenHomogeneity(channels, traits.activations);
+        if (value !== lead.value || i !== values.indexOf(value))
+          tracker.weakenHomogeneity(channels, traits.activations);
         return;
       }
       const along = lengths[i]!;
@@ -106,7 +111,11 @@ export function couple(traits: ElementwiseTraits): Behaviour {
           tracker.weakenHomogeneity(channels, traits.perChannelConstant.homogeneity);
         }
       } else if (along === 1) tracker.weakenHomogeneity(channels, traits.scalarConstant);
-      else tracker.pin(channels, refusal('COUPLED_TO_FIXED', [label(node)], `'${value}' is combined with the channels and cannot be cut`));
+      else
+        tracker.pin(
+          channels,
+          refusal('COUPLED_TO_FIXED', [label(node)], `'${value}' is combined with the channels and cannot be cut`),
+        );
     });
     const rank = Math.max(...shapes.map((s) => s!.length));
     tracker.setMap(node.outputs[0]!, rank - position, channels);
@@ -172,7 +181,10 @@ function followShape(node: Node, carried: AxisMap, to: readonly number[], tracke
   // -1 and 0 adapt by themselves.
   if (entry === undefined || entry <= 0) return true;
   if (entry !== to[carried.axis] || tracker.constantUseCount(shape.name) > 1) {
-    tracker.pin(carried.channels, refusal('SHAPE_NAMED', [label(node)], 'the shape constant is used at more than one place'));
+    tracker.pin(
+      carried.channels,
+      refusal('SHAPE_NAMED', [label(node)], 'the shape constant is used at more than one place'),
+    );
     return false;
   }
   tracker.shapeEntries.push({ holder: shape.name, entry: carried.axis, channels: carried.channels });

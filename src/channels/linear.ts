@@ -23,13 +23,21 @@ export const gemm: Behaviour = (node, tracker) => {
   const beta = floatAttribute(node, 'beta', 1);
   const scale = floatAttribute(node, 'alpha', 1);
   // Where beta is 0 nothing that stands in the bias's place reaches the output.
-  let bias: BiasPlace = beta === 0 ? { kind: 'none' } : { kind: 'extend', name: tracker.freeName(`${weight.name}_condensed_bias`), scale: beta };
-  let problem = scale === 0 ? refusal('OPERATOR_MIXES', [label(node)], 'alpha is 0: the weight has no part in the output') : undefined;
+  let bias: BiasPlace =
+    beta === 0
+      ? { kind: 'none' }
+      : { kind: 'extend', name: tracker.freeName(`${weight.name}_condensed_bias`), scale: beta };
+  let problem =
+    scale === 0
+      ? refusal('OPERATOR_MIXES', [label(node)], 'alpha is 0: the weight has no part in the output')
+      : undefined;
   const constant = tracker.constant(c);
   if (c !== '') {
     const dims = constant?.tensor.dims;
-    const vector = dims !== undefined && dims.slice(0, -1).every((d) => d === 1) && [1, outputs].includes(dims.at(-1) ?? 1);
-    if (constant === undefined || !vector) problem ??= refusal('OPERATOR_MIXES', [label(node)], 'Gemm adds something other than a bias vector');
+    const vector =
+      dims !== undefined && dims.slice(0, -1).every((d) => d === 1) && [1, outputs].includes(dims.at(-1) ?? 1);
+    if (constant === undefined || !vector)
+      problem ??= refusal('OPERATOR_MIXES', [label(node)], 'Gemm adds something other than a bias vector');
     else if (beta !== 0) bias = { kind: 'holder', holder: constant.name, scale: beta };
     if (constant !== undefined && tracker.constantUseCount(constant.name) > 1) {
       problem ??= refusal('WEIGHT_SHARED', [label(node)], 'the bias is used at more than one place');
@@ -41,7 +49,21 @@ export const gemm: Behaviour = (node, tracker) => {
   }
   const featureAxis = intAttribute(node, 'transA', 0) !== 0 ? 0 : 1;
   const layout = transposed ? 'outputs-first' : 'features-first';
-  consume(node, { input: a, featureAxis, rank: 2, weight: weight.name, layout, scale, bias, output: node.outputs[0]!, outputAxis: 1 }, tracker);
+  consume(
+    node,
+    {
+      input: a,
+      featureAxis,
+      rank: 2,
+      weight: weight.name,
+      layout,
+      scale,
+      bias,
+      output: node.outputs[0]!,
+      outputAxis: 1,
+    },
+    tracker,
+  );
   const channels = produce(node, weight, transposed ? 0 : 1, 1, tracker);
   if (constant !== undefined && outputs > 1 && (constant.tensor.dims.at(-1) ?? 1) === outputs) {
     tracker.cut({ holder: constant.name, axis: constant.tensor.dims.length - 1, channels, role: 'produce' });
@@ -59,7 +81,16 @@ export const matmul: Behaviour = (node, tracker) => {
   }
   const output = node.outputs[0]!;
   const bias = addedBias(output, weight.tensor.dims[1]!, tracker);
-  const place = { input: a, featureAxis: rank - 1, rank, weight: weight.name, scale: 1, bias, output, outputAxis: rank - 1 };
+  const place = {
+    input: a,
+    featureAxis: rank - 1,
+    rank,
+    weight: weight.name,
+    scale: 1,
+    bias,
+    output,
+    outputAxis: rank - 1,
+  };
   consume(node, { ...place, layout: 'features-first' }, tracker);
   produce(node, weight, 1, rank - 1, tracker);
 };
@@ -73,7 +104,8 @@ function usableWeight(node: Node, value: string, tracker: Tracker): ConstantHold
   const weight = tracker.constant(value);
   if (weight === undefined) return refusal('WEIGHT_NOT_CONSTANT', [label(node)]);
   if (weight.tensor.dims.length !== 2) return refusal('OPERATOR_MIXES', [label(node)], 'the weight is not a matrix');
-  if (!WEIGHT_TYPES.has(weight.tensor.dtype)) return refusal('WEIGHT_TYPE', [label(node)], `the weight is of type ${weight.tensor.dtype}`);
+  if (!WEIGHT_TYPES.has(weight.tensor.dtype))
+    return refusal('WEIGHT_TYPE', [label(node)], `the weight is of type ${weight.tensor.dtype}`);
   if (tracker.constantUseCount(weight.name) > 1) return refusal('WEIGHT_SHARED', [label(node)]);
   return weight;
 }
@@ -85,7 +117,8 @@ function addedBias(output: string, outputs: number, tracker: Tracker): BiasPlace
   if (use.input < 0 || use.node.domain !== '' || use.node.opType !== 'Add') return { kind: 'none' };
   const constant = tracker.constant(use.node.inputs[1 - use.input] ?? '');
   const dims = constant?.tensor.dims;
-  if (constant === undefined || dims === undefined || tracker.constantUseCount(constant.name) > 1) return { kind: 'none' };
+  if (constant === undefined || dims === undefined || tracker.constantUseCount(constant.name) > 1)
+    return { kind: 'none' };
   const rank = tracker.shape(output)?.length ?? 0;
   if (dims.length > rank || dims.at(-1) !== outputs || dims.slice(0, -1).some((d) => d !== 1)) return { kind: 'none' };
   return { kind: 'holder', holder: constant.name, scale: 1 };
@@ -99,7 +132,8 @@ function refuse(node: Node, why: Refusal, tracker: Tracker): void {
 function consume(node: Node, place: Omit<Consumer, 'node' | 'features'>, tracker: Tracker): void {
   const map = tracker.map(place.input);
   const asRows = map !== undefined && map.axis !== place.featureAxis;
-  if (asRows) tracker.pin(map.channels, refusal('OPERATOR_MIXES', [label(node)], `${node.opType} uses the channels as rows`));
+  if (asRows)
+    tracker.pin(map.channels, refusal('OPERATOR_MIXES', [label(node)], `${node.opType} uses the channels as rows`));
   if (map === undefined || asRows) {
     const [first, second] = tracker.constant(place.weight)!.tensor.dims as [number, number];
     const features = new Int32Array(place.layout === 'features-first' ? first : second).fill(FIXED);
@@ -107,10 +141,21 @@ function consume(node: Node, place: Omit<Consumer, 'node' | 'features'>, tracker
     return;
   }
   tracker.consumers.push({ node, ...place, features: map.channels });
-  tracker.cut({ holder: place.weight, axis: place.layout === 'features-first' ? 0 : 1, channels: map.channels, role: 'consume' });
+  tracker.cut({
+    holder: place.weight,
+    axis: place.layout === 'features-first' ? 0 : 1,
+    channels: map.channels,
+    role: 'consume',
+  });
 }
 
-function produce(node: Node, weight: ConstantHolder, weightAxis: number, outputAxis: number, tracker: Tracker): Int32Array {
+function produce(
+  node: Node,
+  weight: ConstantHolder,
+  weightAxis: number,
+  outputAxis: number,
+  tracker: Tracker,
+): Int32Array {
   const width = weight.tensor.dims[weightAxis]!;
   const channels = tracker.newChannels(width);
   tracker.cut({ holder: weight.name, axis: weightAxis, channels, role: 'produce' });
@@ -118,4 +163,3 @@ function produce(node: Node, weight: ConstantHolder, weightAxis: number, outputA
   tracker.targets.push({ node, width, channels, space: undefined, refusal: undefined });
   return channels;
 }
-

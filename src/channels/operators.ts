@@ -1,4 +1,16 @@
-import { carry, carryExceptAlong, cast, concat, couple, mix, perChannelParameters, reduce, reshape, transpose, type Behaviour } from './behaviours.js';
+import {
+  carry,
+  carryExceptAlong,
+  cast,
+  concat,
+  couple,
+  mix,
+  perChannelParameters,
+  reduce,
+  reshape,
+  transpose,
+  type Behaviour,
+} from './behaviours.js';
 import { gemm, matmul, notYet } from './linear.js';
 
 /**
@@ -18,8 +30,41 @@ export const OPERATORS: ReadonlyMap<string, Behaviour> = new Map<string, Behavio
   ...entries(['Relu', 'LeakyRelu', 'Abs'], carry('positive')),
   ...entries(
     [
-      ...['Acos', 'Acosh', 'Asin', 'Asinh', 'Atan', 'Atanh', 'Ceil', 'Celu', 'Clip', 'Cos', 'Cosh', 'Elu', 'Erf', 'Exp', 'Floor', 'Gelu'],
-      ...['HardSigmoid', 'HardSwish', 'IsNaN', 'IsInf', 'Log', 'Mish', 'Not', 'Reciprocal', 'Round', 'Selu', 'Shrink', 'Sigmoid', 'Sin', 'Sign', 'Sinh'],
+      ...[
+        'Acos',
+        'Acosh',
+        'Asin',
+        'Asinh',
+        'Atan',
+        'Atanh',
+        'Ceil',
+        'Celu',
+        'Clip',
+        'Cos',
+        'Cosh',
+        'Elu',
+        'Erf',
+        'Exp',
+        'Floor',
+        'Gelu',
+      ],
+      ...[
+        'HardSigmoid',
+        'HardSwish',
+        'IsNaN',
+        'IsInf',
+        'Log',
+        'Mish',
+        'Not',
+        'Reciprocal',
+        'Round',
+        'Selu',
+        'Shrink',
+        'Sigmoid',
+        'Sin',
+        'Sign',
+        'Sinh',
+      ],
       ...['Softplus', 'Softsign', 'Sqrt', 'Swish', 'Tan', 'Tanh', 'ThresholdedRelu'],
     ],
     carry('none'),
@@ -30,15 +75,47 @@ export const OPERATORS: ReadonlyMap<string, Behaviour> = new Map<string, Behavio
     ['Add', 'Sub', 'Sum'],
     couple({ perChannelConstant: { role: 'produce', homogeneity: 'any' }, scalarConstant: 'none', activations: 'any' }),
   ),
-  ['Mul', couple({ perChannelConstant: { role: 'factor', homogeneity: 'any' }, scalarConstant: 'any', activations: 'none' })],
-  ['PRelu', couple({ perChannelConstant: { role: 'factor', homogeneity: 'positive' }, scalarConstant: 'positive', activations: 'none' })],
+  [
+    'Mul',
+    couple({ perChannelConstant: { role: 'factor', homogeneity: 'any' }, scalarConstant: 'any', activations: 'none' }),
+  ],
+  [
+    'PRelu',
+    couple({
+      perChannelConstant: { role: 'factor', homogeneity: 'positive' },
+      scalarConstant: 'positive',
+      activations: 'none',
+    }),
+  ],
   ...entries(
     ['Max', 'Min', 'Mean'],
-    couple({ perChannelConstant: { role: 'factor', homogeneity: 'none' }, scalarConstant: 'none', activations: 'positive' }),
+    couple({
+      perChannelConstant: { role: 'factor', homogeneity: 'none' },
+      scalarConstant: 'none',
+      activations: 'positive',
+    }),
   ),
   ...entries(
-    ['Div', 'Pow', 'Mod', 'Where', 'Equal', 'Less', 'LessOrEqual', 'Greater', 'GreaterOrEqual', 'And', 'Or', 'Xor', 'BitShift'],
-    couple({ perChannelConstant: { role: 'factor', homogeneity: 'none' }, scalarConstant: 'none', activations: 'none' }),
+    [
+      'Div',
+      'Pow',
+      'Mod',
+      'Where',
+      'Equal',
+      'Less',
+      'LessOrEqual',
+      'Greater',
+      'GreaterOrEqual',
+      'And',
+      'Or',
+      'Xor',
+      'BitShift',
+    ],
+    couple({
+      perChannelConstant: { role: 'factor', homogeneity: 'none' },
+      scalarConstant: 'none',
+      activations: 'none',
+    }),
   ),
 
   // Per-channel parameters as further inputs.
@@ -50,7 +127,17 @@ export const OPERATORS: ReadonlyMap<string, Behaviour> = new Map<string, Behavio
   ['Concat', concat],
   ...entries(['Softmax', 'LogSoftmax', 'Hardmax'], carryExceptAlong('axis', -1)),
   ...entries(
-    ['ReduceMean', 'ReduceSum', 'ReduceMax', 'ReduceMin', 'ReduceL1', 'ReduceL2', 'ReduceLogSumExp', 'ReduceProd', 'ReduceSumSquare'],
+    [
+      'ReduceMean',
+      'ReduceSum',
+      'ReduceMax',
+      'ReduceMin',
+      'ReduceL1',
+      'ReduceL2',
+      'ReduceLogSumExp',
+      'ReduceProd',
+      'ReduceSumSquare',
+    ],
     reduce,
   ),
 ]);

@@ -21,7 +21,8 @@ export function carryThroughReshape(from: readonly number[], map: AxisMap, to: r
     const stride = product(to.slice(axis + 1));
     const channels = Int32Array.from({ length }, (_, i) => channelOf(i * stride));
     let holds = true;
-    for (let flat = 0; holds && flat < total; flat++) holds = channelOf(flat) === channels[Math.floor(flat / stride) % length];
+    for (let flat = 0; holds && flat < total; flat++)
+      holds = channelOf(flat) === channels[Math.floor(flat / stride) % length];
     if (holds) return { axis, channels };
   }
   return undefined;

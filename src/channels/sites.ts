@@ -24,7 +24,15 @@ export function sitesOf(consumers: readonly Consumer[]): Site[] {
   }
   return [...groups].map(([key, members]) => {
     const { input, featureAxis, rank, features } = members[0]!;
-    return { key, input, featureAxis, rank, features, consumers: members, centred: members.every((c) => c.bias.kind !== 'none') };
+    return {
+      key,
+      input,
+      featureAxis,
+      rank,
+      features,
+      consumers: members,
+      centred: members.every((c) => c.bias.kind !== 'none'),
+    };
   });
 }
 

@@ -13,7 +13,11 @@ export function targetsInSubgraphs(model: Model): TargetNode[] {
   const visit = (graph: Graph, holder: Node): void => {
     for (const node of graph.nodes) {
       if (node.domain === '' && TARGET_OPERATORS.has(node.opType)) {
-        const why = refusal('IN_SUBGRAPH', [label(holder)], `it lies in a subgraph of ${holder.opType}, which is kept intact`);
+        const why = refusal(
+          'IN_SUBGRAPH',
+          [label(holder)],
+          `it lies in a subgraph of ${holder.opType}, which is kept intact`,
+        );
         found.push({ node, width: undefined, channels: undefined, space: undefined, refusal: why });
       }
       for (const inner of subgraphs(node)) visit(inner, node);

@@ -18,7 +18,8 @@ export function readWeight(model: Model, consumer: Consumer): Matrix {
   const data = new Float64Array(outputs * features);
   for (let o = 0; o < outputs; o++) {
     for (let f = 0; f < features; f++) {
-      data[o * features + f] = consumer.scale * values[consumer.layout === 'outputs-first' ? o * features + f : f * outputs + o]!;
+      data[o * features + f] =
+        consumer.scale * values[consumer.layout === 'outputs-first' ? o * features + f : f * outputs + o]!;
     }
   }
   return { rows: outputs, cols: features, data };
@@ -31,7 +32,8 @@ export function writeWeight(model: Model, consumer: Consumer, weight: Matrix): v
   const values = new Float64Array(data.length);
   for (let o = 0; o < outputs; o++) {
     for (let f = 0; f < features; f++) {
-      values[consumer.layout === 'outputs-first' ? o * features + f : f * outputs + o] = data[o * features + f]! / consumer.scale;
+      values[consumer.layout === 'outputs-first' ? o * features + f : f * outputs + o] =
+        data[o * features + f]! / consumer.scale;
     }
   }
   const dims = consumer.layout === 'outputs-first' ? [outputs, features] : [features, outputs];
@@ -64,7 +66,10 @@ export function addToBias(model: Model, consumer: Consumer, delta: Float64Array)
   const values = toFloat64(old);
   const sum = delta.map((d, i) => values[values.length === 1 ? 0 : i]! + d / bias.scale);
   // A scalar bias grows into a vector; a vector keeps its leading ones.
-  const dims = elementCount(old.dims) === delta.length && old.dims.length > 0 ? old.dims : [...old.dims.slice(0, -1), delta.length];
+  const dims =
+    elementCount(old.dims) === delta.length && old.dims.length > 0
+      ? old.dims
+      : [...old.dims.slice(0, -1), delta.length];
   replaceConstant(model.graph, holder, floatTensor(old.name, dims, old.dtype as FloatType, sum));
 }
 

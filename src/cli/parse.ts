@@ -2,32 +2,45 @@
 import { ExitCode, raise, type Diagnostic } from '../diagnostics/diagnostic.js';
 
 export function optionInvalid(option: string, value: string, wanted: string): Diagnostic {
-  return { code: 'OPTION_INVALID', message: `'${value}' is not what ${option} takes`, where: option, advice: `Give ${wanted}.`, exitCode: ExitCode.Usage };
+  return {
+    code: 'OPTION_INVALID',
+    message: `'${value}' is not what ${option} takes`,
+    where: option,
+    advice: `Give ${wanted}.`,
+    exitCode: ExitCode.Usage,
+  };
 }
 
 export function positiveInteger(option: string): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    return Number.isSafeInteger(value) && value > 0 ? value : raise(optionInvalid(option, text, 'a whole number above 0'));
+    return Number.isSafeInteger(value) && value > 0
+      ? value
+      : raise(optionInvalid(option, text, 'a whole number above 0'));
   };
 }
 
 export function positiveNumber(option: string): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    return text.trim() !== '' && Number.isFinite(value) && value > 0 ? value : raise(optionInvalid(option, text, 'a number above 0'));
+    return text.trim() !== '' && Number.isFinite(value) && value > 0
+      ? value
+      : raise(optionInvalid(option, text, 'a number above 0'));
   };
 }
 
 export function share(option: string): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    return text.trim() !== '' && value > 0 && value < 1 ? value : raise(optionInvalid(option, text, 'a number between 0 and 1'));
+    return text.trim() !== '' && value > 0 && value < 1
+      ? value
+      : raise(optionInvalid(option, text, 'a number between 0 and 1'));
   };
 }
 
 export function oneOf<T extends string>(option: string, choices: readonly T[]): (text: string) => T {
-  return (text) => choices.find((c) => c === text) ?? raise(optionInvalid(option, text, `one of ${choices.join(', ')}`));
+  return (text) =>
+    choices.find((c) => c === text) ?? raise(optionInvalid(option, text, `one of ${choices.join(', ')}`));
 }
 
 /** Appends to a repeatable option. */
@@ -39,23 +52,31 @@ export function collect(text: string, before: readonly string[] | undefined): st
 export function maxError(text: string): number {
   const digits = text.startsWith('nrmse=') ? text.slice('nrmse='.length) : text;
   const value = Number(digits);
-  return digits !== '' && Number.isFinite(value) && value > 0 ? value : raise(optionInvalid('--max-error', text, 'nrmse=<number> or a number'));
+  return digits !== '' && Number.isFinite(value) && value > 0
+    ? value
+    : raise(optionInvalid('--max-error', text, 'nrmse=<number> or a number'));
 }
 
 /** `2GB`, `500MB`, or bytes. Decimal units. */
 export function bytes(text: string): number {
   const match = /^(\d+(?:\.\d+)?)\s*([kMGT]?)B?$/i.exec(text);
   const unit = { '': 1, k: 1e3, m: 1e6, g: 1e9, t: 1e12 }[(match?.[2] ?? '').toLowerCase()];
-  return match === null || unit === undefined ? raise(optionInvalid('--memory', text, 'a size like 2GB or 500MB')) : Number(match[1]) * unit;
+  return match === null || unit === undefined
+    ? raise(optionInvalid('--memory', text, 'a size like 2GB or 500MB'))
+    : Number(match[1]) * unit;
 }
 
 /** `node=64` or `node=50%`, split at the last `=`. */
-export function keepWidth(text: string, before: Map<string, number | { ratio: number }> | undefined): Map<string, number | { ratio: number }> {
+export function keepWidth(
+  text: string,
+  before: Map<string, number | { ratio: number }> | undefined,
+): Map<string, number | { ratio: number }> {
   const at = text.lastIndexOf('=');
   const width = text.slice(at + 1);
   const percent = width.endsWith('%');
   const value = Number(percent ? width.slice(0, -1) : width);
-  const valid = at > 0 && width !== '' && (percent ? value > 0 && value <= 100 : Number.isSafeInteger(value) && value > 0);
+  const valid =
+    at > 0 && width !== '' && (percent ? value > 0 && value <= 100 : Number.isSafeInteger(value) && value > 0);
   if (!valid) raise(optionInvalid('--keep', text, 'node=64 or node=50%'));
   return new Map([...(before ?? []), [text.slice(0, at), percent ? { ratio: value / 100 } : value]]);
 }
@@ -64,7 +85,8 @@ export function keepWidth(text: string, before: Map<string, number | { ratio: nu
 export function threshold(text: string, before: Map<string, number> | undefined): Map<string, number> {
   const at = text.lastIndexOf('=');
   const value = Number(text.slice(at + 1));
-  if (text.slice(at + 1) === '' || !(value >= 0 && value <= 1)) raise(optionInvalid('--threshold', text, 'a cosine between 0 and 1, or node=cosine'));
+  if (text.slice(at + 1) === '' || !(value >= 0 && value <= 1))
+    raise(optionInvalid('--threshold', text, 'a cosine between 0 and 1, or node=cosine'));
   return new Map([...(before ?? []), [at < 0 ? '*' : text.slice(0, at), value]]);
 }
 

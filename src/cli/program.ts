@@ -11,7 +11,9 @@ import { verifyCommand } from './verify.js';
 export async function run(argv: readonly string[], streams: Streams): Promise<number> {
   let code: number = ExitCode.Done;
   const program = new Command('onnx-condense')
-    .description('Make a trained ONNX model smaller with unlabelled sample inputs, and check that it still computes the same thing.')
+    .description(
+      'Make a trained ONNX model smaller with unlabelled sample inputs, and check that it still computes the same thing.',
+    )
     .version(VERSION)
     .exitOverride()
     .configureOutput({
@@ -34,11 +36,17 @@ export async function run(argv: readonly string[], streams: Streams): Promise<nu
     .description('compare two models on data')
     .argument('<a.onnx>')
     .argument('<b.onnx>')
-    .addHelpText('after', '\nExample:\n  onnx-condense verify net.onnx small.onnx --data other.npz --tolerance nrmse=1e-2\n')
+    .addHelpText(
+      'after',
+      '\nExample:\n  onnx-condense verify net.onnx small.onnx --data other.npz --tolerance nrmse=1e-2\n',
+    )
     .action(async (a: string, b: string, options: VerifyOptions & CliOptions) => {
       code = await verifyCommand(a, b, options, streams);
     });
-  for (const [name, command] of [['reduce', reduce], ['verify', verify]] as const) {
+  for (const [name, command] of [
+    ['reduce', reduce],
+    ['verify', verify],
+  ] as const) {
     command.exitOverride();
     for (const spec of OPTIONS) {
       if (!spec.commands.includes(name)) continue;
@@ -58,7 +66,9 @@ export async function run(argv: readonly string[], streams: Streams): Promise<nu
       streams.stderr.write(`onnx-condense: ${formatDiagnostic(error.diagnostic)}\n`);
       return error.diagnostic.exitCode;
     }
-    streams.stderr.write(`onnx-condense: unexpected error, please report it\n${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    streams.stderr.write(
+      `onnx-condense: unexpected error, please report it\n${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+    );
     return ExitCode.Unexpected;
   }
 }

@@ -25,7 +25,12 @@ function outputIsInput(file: string): Diagnostic {
 }
 
 /** The `reduce` command: reads, condenses, checks, and only then writes. @returns the exit code */
-export async function reduceCommand(input: string, output: string, options: ReduceOptions, streams: Streams): Promise<number> {
+export async function reduceCommand(
+  input: string,
+  output: string,
+  options: ReduceOptions,
+  streams: Streams,
+): Promise<number> {
   const { gate, json, quiet, inPlace, externalData, externalThreshold, ...condenseOptions } = options;
   if ((await sameFile(input, output)) && inPlace !== true) raise(outputIsInput(output));
   const model = await readModel(input);
@@ -33,8 +38,16 @@ export async function reduceCommand(input: string, output: string, options: Redu
   const show = quiet !== true && streams.stderr.isTTY;
   const { model: reduced, report } = await condense(model, {
     ...condenseOptions,
-    ...(show ? { onProgress: (event) => { progress.update(event); } } : {}),
-  }).finally(() => { progress.clear(); });
+    ...(show
+      ? {
+          onProgress: (event) => {
+            progress.update(event);
+          },
+        }
+      : {}),
+  }).finally(() => {
+    progress.clear();
+  });
 
   let final = report;
   if (report.status === 'unchanged') {
@@ -57,7 +70,9 @@ export async function reduceCommand(input: string, output: string, options: Redu
   tell(final, { json: json === true, quiet: quiet === true }, streams);
   if (final.status !== 'check-failed') return ExitCode.Done;
   const { failures, smallestPassing } = report.verification!.verdict;
-  const sentences = failures.map((f) => `${f.output}: ${f.measure}${f.value === null ? '' : ` ${f.value.toPrecision(3)} (limit ${f.limit})`}`);
+  const sentences = failures.map(
+    (f) => `${f.output}: ${f.measure}${f.value === null ? '' : ` ${f.value.toPrecision(3)} (limit ${f.limit})`}`,
+  );
   return raise(checkFailed(sentences, smallestPassing));
 }
 
@@ -91,6 +106,15 @@ async function copyModel(model: Model, input: string, output: string): Promise<v
   } catch (error) {
     await rm(temporary, { force: true });
     const reason = error instanceof Error ? error.message : String(error);
-    raise({ code: 'OUTPUT_NOT_WRITABLE', message: `the output cannot be written: ${reason}`, where: output, advice: 'Check the folder and the free space.', exitCode: ExitCode.Usage }, error);
+    raise(
+      {
+        code: 'OUTPUT_NOT_WRITABLE',
+        message: `the output cannot be written: ${reason}`,
+        where: output,
+        advice: 'Check the folder and the free space.',
+        exitCode: ExitCode.Usage,
+      },
+      error,
+    );
   }
 }

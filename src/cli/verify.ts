@@ -6,13 +6,26 @@ import { ProgressLine } from './progress.js';
 import type { Streams } from './streams.js';
 
 /** The `verify` command. @returns 0 when the second model is within tolerance of the first, 3 when it is not */
-export async function verifyCommand(a: string, b: string, options: VerifyOptions & CliOptions, streams: Streams): Promise<number> {
+export async function verifyCommand(
+  a: string,
+  b: string,
+  options: VerifyOptions & CliOptions,
+  streams: Streams,
+): Promise<number> {
   const { json, quiet, gate: _gate, ...verifyOptions } = options;
   const progress = new ProgressLine(streams.stderr);
   const report = await verify(a, b, {
     ...verifyOptions,
-    ...(quiet === true ? {} : { onProgress: (event) => { progress.update(event); } }),
-  }).finally(() => { progress.clear(); });
+    ...(quiet === true
+      ? {}
+      : {
+          onProgress: (event) => {
+            progress.update(event);
+          },
+        }),
+  }).finally(() => {
+    progress.clear();
+  });
   if (quiet !== true) {
     const lines = formatVerification(report, { colour: streams.stderr.isTTY, width: streams.stderr.columns || 160 });
     lines.push(report.verdict.passed ? 'within tolerance' : 'not within tolerance');

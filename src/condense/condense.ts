@@ -66,7 +66,9 @@ export async function condense(model: Model | string, options: CondenseOptions):
     if (verification !== null) checkErrorBudget(options, verification, parametersAfter);
     const passed = verification?.verdict.passed ?? true;
     const status = !changed ? 'unchanged' : passed ? 'reduced' : 'check-failed';
-    const output = changed ? withProvenance(reduced.model, options, verification, { parametersBefore, parametersAfter, verified: passed }) : input;
+    const output = changed
+      ? withProvenance(reduced.model, options, verification, { parametersBefore, parametersAfter, verified: passed })
+      : input;
     seconds['total'] = Number(((performance.now() - started) / 1000).toFixed(2));
     const { fitData, folds, checkRows } = prepared.data;
     const fit = folds.reduce((sum, f) => sum + f.length, 0);
@@ -116,20 +118,33 @@ function reduceWith(prepared: Prepared, options: CondenseOptions): Promise<Reduc
 function checkOptions(options: CondenseOptions): void {
   const method = options.method ?? 'span';
   const budgets = [options.keepParams, options.maxError].filter((b) => b !== undefined).length;
-  if (budgets > 1) raise(optionsConflict('--keep-params and --max-error cannot be given together', 'Choose one budget.'));
+  if (budgets > 1)
+    raise(optionsConflict('--keep-params and --max-error cannot be given together', 'Choose one budget.'));
   if (method === 'exact' && (budgets > 0 || options.keep !== undefined)) {
-    raise(optionsConflict('--method exact removes all that is provably redundant and takes no budget', 'Leave out --keep-params, --max-error and --keep, or use --method span.'));
+    raise(
+      optionsConflict(
+        '--method exact removes all that is provably redundant and takes no budget',
+        'Leave out --keep-params, --max-error and --keep, or use --method span.',
+      ),
+    );
   }
-  if (method !== 'exact' && options.evidence !== undefined) raise(optionsConflict('--evidence belongs to --method exact', 'Leave it out.'));
-  if (method !== 'cosine' && options.threshold !== undefined) raise(optionsConflict('--threshold belongs to --method cosine', 'Leave it out.'));
-  if (method === 'cosine' && options.keep !== undefined) raise(optionsConflict('--keep does not apply to --method cosine', 'Use --threshold node=value.'));
+  if (method !== 'exact' && options.evidence !== undefined)
+    raise(optionsConflict('--evidence belongs to --method exact', 'Leave it out.'));
+  if (method !== 'cosine' && options.threshold !== undefined)
+    raise(optionsConflict('--threshold belongs to --method cosine', 'Leave it out.'));
+  if (method === 'cosine' && options.keep !== undefined)
+    raise(optionsConflict('--keep does not apply to --method cosine', 'Use --threshold node=value.'));
   if (options.keepParams !== undefined && !(options.keepParams > 0)) {
     raise(optionsConflict('--keep-params must be above 0', 'At most 1 is a ratio, above it a count of parameters.'));
   }
   if (options.tolerance !== undefined) parseTolerance(options.tolerance);
 }
 
-async function verifyReduced(prepared: Prepared, reduced: Model, options: CondenseOptions): Promise<VerificationReport> {
+async function verifyReduced(
+  prepared: Prepared,
+  reduced: Model,
+  options: CondenseOptions,
+): Promise<VerificationReport> {
   const { original, data, session } = prepared;
   const fitRows = Int32Array.from(data.folds.flatMap((f) => [...f])).sort();
   return compareModels(original, reduced, data.checkData, data.checkRows, {
@@ -173,7 +188,10 @@ function widthIn(model: Model, node: Node): number | undefined {
 
 async function macsOfOneRow(model: Model, { data, session }: Prepared): Promise<number> {
   const rows = data.fitData.fixedBatch ?? 1;
-  const feeds = gatherRows(data.fitData, Int32Array.from({ length: rows }, (_, i) => i));
+  const feeds = gatherRows(
+    data.fitData,
+    Int32Array.from({ length: rows }, (_, i) => i),
+  );
   return countMacs(model, await probeShapes(model, feeds, session)) / rows;
 }
 
@@ -202,14 +220,19 @@ export interface VerifyOptions {
  * Compares two models with the same inputs and outputs on data that neither was made from.
  * @throws CondenseError when their interfaces differ or the data does not fit
  */
-export async function verify(reference: Model | string, candidate: Model | string, options: VerifyOptions): Promise<VerificationReport> {
+export async function verify(
+  reference: Model | string,
+  candidate: Model | string,
+  options: VerifyOptions,
+): Promise<VerificationReport> {
   const [a, b] = [
     typeof reference === 'string' ? await readModel(reference) : reference,
     typeof candidate === 'string' ? await readModel(candidate) : candidate,
   ];
   const tolerance = options.tolerance === undefined ? undefined : parseTolerance(options.tolerance);
   const names = (infos: readonly { name: string }[]): string => infos.map((i) => i.name).join(', ');
-  if (names(dataInputs(a)) !== names(dataInputs(b))) raise(interfacesDiffer(`their inputs are ${names(dataInputs(a))} and ${names(dataInputs(b))}`));
+  if (names(dataInputs(a)) !== names(dataInputs(b)))
+    raise(interfacesDiffer(`their inputs are ${names(dataInputs(a))} and ${names(dataInputs(b))}`));
   if (names(a.graph.outputs) !== names(b.graph.outputs)) {
     raise(interfacesDiffer(`their outputs are ${names(a.graph.outputs)} and ${names(b.graph.outputs)}`));
   }

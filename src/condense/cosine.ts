@@ -38,7 +38,11 @@ export async function cosineReduction(
       leaderOf.set(c, space.channels[leader[i]!]!);
     });
   }
-  return { analysis, keep, absorbed: await absorbAll(model, analysis, keep, (site) => absorption(site, leaderOf, moments(site)), blas) };
+  return {
+    analysis,
+    keep,
+    absorbed: await absorbAll(model, analysis, keep, (site) => absorption(site, leaderOf, moments(site)), blas),
+  };
 }
 
 function thresholdOf(space: ChannelSpace, thresholds: Thresholds): number | undefined {

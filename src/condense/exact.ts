@@ -22,7 +22,10 @@ import type { Reduction } from '../../passes/cut-channels.js';
 import { absorbAll, type Absorption } from './absorb.js';
 
 /** What became of a channel that leaves. */
-type Fate = { readonly kind: 'constant' } | { readonly kind: 'unread' } | { readonly kind: 'joins'; readonly leader: number; readonly factor: number };
+type Fate =
+  | { readonly kind: 'constant' }
+  | { readonly kind: 'unread' }
+  | { readonly kind: 'joins'; readonly leader: number; readonly factor: number };
 
 /** Relative deviation up to which weights count as equal; float32 has 6e-8. */
 const WEIGHT_TOLERANCE = 1e-6;
@@ -53,7 +56,11 @@ export async function exactReduction(
       keep[channel] = 0;
     }
   }
-  return { analysis, keep, absorbed: await absorbAll(model, analysis, keep, (site) => absorption(site, fates, moments), blas) };
+  return {
+    analysis,
+    keep,
+    absorbed: await absorbAll(model, analysis, keep, (site) => absorption(site, fates, moments), blas),
+  };
 }
 
 function absorption(site: Site, fates: ReadonlyMap<number, Fate>, moments: (site: Site) => Moments): Absorption {
@@ -87,7 +94,8 @@ function fatesFromWeights(model: Model, analysis: ChannelAnalysis, space: Channe
   const unread = unreadChannels(model, space);
   channels.forEach((c, i) => {
     if (unread.has(c)) fates.set(c, { kind: 'unread' });
-    else if (!space.uneven && incoming[i]!.length > 0 && incoming[i]!.every((v) => v === 0)) fates.set(c, { kind: 'constant' });
+    else if (!space.uneven && incoming[i]!.length > 0 && incoming[i]!.every((v) => v === 0))
+      fates.set(c, { kind: 'constant' });
   });
   // Channels can only be duplicates where the same tensors make them and their factors are the same numbers.
   const sources = sourcesOf(analysis, channels);
@@ -102,10 +110,12 @@ function fatesFromWeights(model: Model, analysis: ChannelAnalysis, space: Channe
     const cols = produce[members[0]!]!.length;
     const data = new Float64Array(members.length * cols);
     members.forEach((i, row) => data.set(produce[i]!, row * cols));
-    duplicateRows({ rows: members.length, cols, data }, { scale, tolerance: WEIGHT_TOLERANCE }).forEach(({ leader, factor }, row) => {
-      if (leader === row || leader < 0) return;
-      fates.set(channels[members[row]!]!, { kind: 'joins', leader: channels[members[leader]!]!, factor });
-    });
+    duplicateRows({ rows: members.length, cols, data }, { scale, tolerance: WEIGHT_TOLERANCE }).forEach(
+      ({ leader, factor }, row) => {
+        if (leader === row || leader < 0) return;
+        fates.set(channels[members[row]!]!, { kind: 'joins', leader: channels[members[leader]!]!, factor });
+      },
+    );
   }
   return fates;
 }
@@ -190,7 +200,9 @@ function fatesFromData(space: ChannelSpace, moments: (site: Site) => Moments, fa
         return collinear ? dot / energy(G, b) : undefined;
       });
       const [factor] = factors;
-      const same = factor !== undefined && factors.every((v) => v !== undefined && Math.abs(v - factor) <= 1e-5 * Math.abs(factor));
+      const same =
+        factor !== undefined &&
+        factors.every((v) => v !== undefined && Math.abs(v - factor) <= 1e-5 * Math.abs(factor));
       return same ? [{ leader, factor }] : [];
     })[0];
     if (match === undefined) leaders.push(c);

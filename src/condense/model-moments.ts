@@ -21,14 +21,21 @@ export async function collectModelMoments(
   const sites = condensingSites(analysis);
   const requests = sites.map((site): MomentRequest => {
     const dtype = held(original.graph, site.consumers[0]!.weight).dtype;
-    return { key: site.key, x: { value: site.input, axis: site.featureAxis, rank: site.rank, features: site.features.length, dtype } };
+    return {
+      key: site.key,
+      x: { value: site.input, axis: site.featureAxis, rank: site.rank, features: site.features.length, dtype },
+    };
   });
   const total = batches.reduce((sum, b) => sum + b.rows.length, 0);
   const graph = {
     base: original,
     nodes: original.graph.nodes,
     initializers: [...original.graph.initializers.values()],
-    inputs: dataInputs(original).map((i) => ({ name: i.name, dtype: i.dtype, ...(i.shape === undefined ? {} : { rank: i.shape.length }) })),
+    inputs: dataInputs(original).map((i) => ({
+      name: i.name,
+      dtype: i.dtype,
+      ...(i.shape === undefined ? {} : { rank: i.shape.length }),
+    })),
   };
   const { moments } = await streamMoments(graph, requests, batches, {
     ...session,

@@ -74,7 +74,17 @@ export async function prepare(model: Model, options: CondenseOptions, blas: Blas
   const { fixedBatch } = rows.fitData;
   const batch = fixedBatch ?? options.batch ?? rowsPerRun(shapes, probe.length, memory);
   const stack = fixedBatch === undefined ? 1 : Math.max(1, Math.ceil(STACKED_ROWS / fixedBatch));
-  return { original, ordered: changed, analysis, shapes, data: { ...rows, batch, stack }, session, providerNotes: notes, memory, blas };
+  return {
+    original,
+    ordered: changed,
+    analysis,
+    shapes,
+    data: { ...rows, batch, stack },
+    session,
+    providerNotes: notes,
+    memory,
+    blas,
+  };
 }
 
 async function loadRows(model: Model, options: CondenseOptions): Promise<Omit<CalibrationRows, 'batch' | 'stack'>> {

@@ -71,7 +71,11 @@ export async function reduceExactly(prepared: Prepared, options: CondenseOptions
     const current: Prepared = { ...prepared, original: model, analysis };
     // Values of constant channels can be read off any row; the sample's own redundancy needs all of them.
     const few = evidence === 'data' ? batches : batches.slice(0, prepared.data.stack > 1 ? 4 : 1);
-    const moments = await collectModelMoments(current, few.map((b) => ({ rows: b.rows, feeds: b.feeds, fold: 0 })), options.onProgress);
+    const moments = await collectModelMoments(
+      current,
+      few.map((b) => ({ rows: b.rows, feeds: b.feeds, fold: 0 })),
+      options.onProgress,
+    );
     const reduction = await exactReduction(model, analysis, moments.all, evidence, prepared.blas);
     const cut = await applyCut(model, reduction);
     passes.push(...cut.passes);
@@ -95,7 +99,11 @@ export async function reduceByCosine(prepared: Prepared, options: CondenseOption
     const reduction = await cosineReduction(original, analysis, moments.all, threshold ?? 0.99, blas);
     const cut = await applyCut(original, reduction);
     const how = typeof threshold === 'number' ? [`threshold ${threshold.toPrecision(4)}`] : [];
-    return { model: cut.model, passes: [...cut.passes, { name: 'cosine-thresholds', changed: cut.changed, notes: how }], warnings: [] };
+    return {
+      model: cut.model,
+      passes: [...cut.passes, { name: 'cosine-thresholds', changed: cut.changed, notes: how }],
+      warnings: [],
+    };
   };
   if (options.threshold !== undefined || (options.keepParams === undefined && options.maxError === undefined)) {
     return finish(options.threshold ?? 0.99);
@@ -109,7 +117,8 @@ export async function reduceByCosine(prepared: Prepared, options: CondenseOption
   };
   // Parameters fall with the threshold, the error grows: the border is found by halving.
   let [low, high] = [0, 1];
-  if (budget !== undefined && !(await fits(low))) raise(budgetTooSmall(budget, parameterCount(await attempt(0)), parameterCount(original)));
+  if (budget !== undefined && !(await fits(low)))
+    raise(budgetTooSmall(budget, parameterCount(await attempt(0)), parameterCount(original)));
   for (let i = 0; i < 30; i++) {
     const middle = (low + high) / 2;
     const ok = await fits(middle);
@@ -126,17 +135,27 @@ export async function reduceBySpan(prepared: Prepared, options: CondenseOptions)
   const moments = await collectModelMoments(prepared, batchesOf(prepared.data, ALL, asValidation), options.onProgress);
   const ordered: OrderedSpace[] = [];
   for (const space of analysis.spaces) {
-    options.onProgress?.({ stage: 'select', message: space.producers.map(label).join(', '), done: space.id, total: analysis.spaces.length });
+    options.onProgress?.({
+      stage: 'select',
+      message: space.producers.map(label).join(', '),
+      done: space.id,
+      total: analysis.spaces.length,
+    });
     ordered.push(await orderSpace(original, space, moments.all, options.select ?? 'eliminate', blas));
   }
   const cost = new ParameterCost(original, analysis);
   const fixed = fixedWidths(analysis, options.keep);
-  const curves = (await measureCurves(prepared, ordered, moments, options)).map((curve, i) => pinned(curve, fixed.get(i)));
+  const curves = (await measureCurves(prepared, ordered, moments, options)).map((curve, i) =>
+    pinned(curve, fixed.get(i)),
+  );
   const builder = new SpanBuilder(prepared, options, moments, ordered);
   const explicitBudget = parameterBudget(original, options.keepParams);
   if (explicitBudget !== undefined || (options.keep !== undefined && options.maxError === undefined)) {
     const widths = planOrRaise(curves, cost, explicitBudget ?? Infinity, original);
-    return { ...(await builder.build(widths, ALL)), plan: { predictedNrmse: Math.sqrt(predictedError(curves, widths)) } };
+    return {
+      ...(await builder.build(widths, ALL)),
+      plan: { predictedNrmse: Math.sqrt(predictedError(curves, widths)) },
+    };
   }
   return meetError(prepared, options.maxError ?? DEFAULT_MAX_ERROR, curves, cost, builder);
 }
@@ -153,7 +172,8 @@ async function meetError(
   const validation = await validationRows(prepared);
   const full = parameterCount(original);
   const smallest = cost.parameters(curves.map((c) => c.minimum));
-  const planFor = (ratio: number): Int32Array => planOrRaise(curves, cost, Math.max(smallest, Math.round(ratio * full)), original);
+  const planFor = (ratio: number): Int32Array =>
+    planOrRaise(curves, cost, Math.max(smallest, Math.round(ratio * full)), original);
   // The prediction gives the first guess; then the ratio is bracketed and halved on a logarithmic scale.
   let [low, high] = [smallest / full, 1];
   let guess = low;
@@ -223,7 +243,8 @@ class SpanBuilder {
       session: prepared.session,
       blas,
       memory: prepared.memory,
-      onConsumer: (consumer, done, total) => options.onProgress?.({ stage: 'refit', message: label(consumer.node), done, total }),
+      onConsumer: (consumer, done, total) =>
+        options.onProgress?.({ stage: 'refit', message: label(consumer.node), done, total }),
       onFit: (consumer: Consumer, fit) => {
         const ratio = Math.sqrt(fit.validation / fit.fitted);
         if (ratio > 2 && fit.validation > 1e-10) warnings.push(overfitted(label(consumer.node), ratio));
@@ -235,7 +256,10 @@ class SpanBuilder {
 }
 
 /** Cuts, and deletes what the cut left without a reader. */
-async function applyCut(model: Model, reduction: Reduction): Promise<{ model: Model; changed: boolean; passes: PassNote[] }> {
+async function applyCut(
+  model: Model,
+  reduction: Reduction,
+): Promise<{ model: Model; changed: boolean; passes: PassNote[] }> {
   const cut = await cutChannels.run(model, reduction);
   const notes: PassNote = { name: cutChannels.name, changed: cut.changed, notes: cut.notes };
   if (cut.changed) deleteNewlyDead(cut.model.graph, model.graph);
@@ -255,8 +279,15 @@ async function measureCurves(
     const reference = await tunable.run(feeds, []);
     const curves: WidthCurve[] = [];
     for (const space of ordered) {
-      options.onProgress?.({ stage: 'plan', message: space.space.producers.map(label).join(', '), done: curves.length, total: ordered.length });
-      curves.push(await widthCurve(space, { model: original, analysis, tunable, feeds, reference, moments: moments.fit, blas }));
+      options.onProgress?.({
+        stage: 'plan',
+        message: space.space.producers.map(label).join(', '),
+        done: curves.length,
+        total: ordered.length,
+      });
+      curves.push(
+        await widthCurve(space, { model: original, analysis, tunable, feeds, reference, moments: moments.fit, blas }),
+      );
     }
     return curves;
   } finally {
@@ -304,4 +335,3 @@ function planOrRaise(curves: readonly WidthCurve[], cost: ParameterCost, budget:
 function pinned(curve: WidthCurve, width: number | undefined): WidthCurve {
   return width === undefined ? curve : { ...curve, size: width, minimum: width };
 }
-

@@ -71,7 +71,12 @@ export async function orderSpace(
 }
 
 /** Channels kept at a width: the head of the ranking, improved by swaps. */
-export async function chooseChannels(ordered: OrderedSpace, width: number, blas: Blas, swaps = true): Promise<Int32Array> {
+export async function chooseChannels(
+  ordered: OrderedSpace,
+  width: number,
+  blas: Blas,
+  swaps = true,
+): Promise<Int32Array> {
   const size = ordered.space.channels.length;
   let kept: Int32Array = ordered.ranking.slice(0, width).sort();
   if (swaps && width > 0 && width < size) {
@@ -99,7 +104,11 @@ export async function spanReduction(
   moments: (site: Site) => Moments,
   blas: Blas,
 ): Promise<Reduction> {
-  return { analysis, keep, absorbed: await absorbAll(model, analysis, keep, (site) => absorbSite(site, keep, moments(site), blas), blas) };
+  return {
+    analysis,
+    keep,
+    absorbed: await absorbAll(model, analysis, keep, (site) => absorbSite(site, keep, moments(site), blas), blas),
+  };
 }
 
 /** x ≈ T x_K + t at one site by least squares. */
@@ -109,7 +118,10 @@ export async function absorbSite(site: Site, keep: Uint8Array, moments: Moments,
     if (c === FIXED || keep[c] === 1) kept.push(f);
   });
   const indices = Int32Array.from(kept);
-  const { T, t } = await absorb(moments.xx(site.centred), moments.meanX(), indices, ABSORPTION_RIDGE, { centred: site.centred, blas });
+  const { T, t } = await absorb(moments.xx(site.centred), moments.meanX(), indices, ABSORPTION_RIDGE, {
+    centred: site.centred,
+    blas,
+  });
   return { kept: indices, T, t };
 }
 

@@ -12,13 +12,28 @@ export function fixedWidths(analysis: ChannelAnalysis, keep: CondenseOptions['ke
   const widths = new Map<number, number>();
   const setBy = new Map<number, { node: string; width: number }>();
   for (const [node, wanted] of keep ?? []) {
-    const target = analysis.targets.find((t) => label(t.node) === node) ?? analysis.targets.find((t) => t.node.outputs.includes(node));
-    if (target === undefined) return raise(nodeUnknown('--keep', node, analysis.targets.map((t) => label(t.node))));
+    const target =
+      analysis.targets.find((t) => label(t.node) === node) ??
+      analysis.targets.find((t) => t.node.outputs.includes(node));
+    if (target === undefined)
+      return raise(
+        nodeUnknown(
+          '--keep',
+          node,
+          analysis.targets.map((t) => label(t.node)),
+        ),
+      );
     if (target.space === undefined) return raise(widthImpossible(node, target.refusal?.message ?? 'its channels stay'));
     const space = analysis.spaces[target.space]!;
     const width = typeof wanted === 'number' ? wanted : Math.round(wanted.ratio * space.width);
     const free = width - (space.width - space.channels.length);
-    if (width > space.width || width < 1 || free < 0) raise(widthImpossible(node, `it has ${space.width} channels, ${space.width - space.channels.length} of which must stay`));
+    if (width > space.width || width < 1 || free < 0)
+      raise(
+        widthImpossible(
+          node,
+          `it has ${space.width} channels, ${space.width - space.channels.length} of which must stay`,
+        ),
+      );
     const before = setBy.get(space.id);
     if (before !== undefined && before.width !== width) raise(widthConflict(before.node, before.width, node, width));
     setBy.set(space.id, { node, width });

@@ -5,23 +5,48 @@ function usage(code: string, message: string, where: string, advice: string): Di
 }
 
 export function dataNotFound(spec: string): Diagnostic {
-  return usage('DATA_NOT_FOUND', `the calibration data '${spec}' does not exist`, '--data', 'Give the path of a file or folder that exists.');
+  return usage(
+    'DATA_NOT_FOUND',
+    `the calibration data '${spec}' does not exist`,
+    '--data',
+    'Give the path of a file or folder that exists.',
+  );
 }
 
 export function dataUnreadable(spec: string, reason: string): Diagnostic {
-  return usage('DATA_UNREADABLE', `the calibration data '${spec}' cannot be read: ${reason}`, '--data', 'Give a file that may be read, below 2 GiB; larger data goes into several files.');
+  return usage(
+    'DATA_UNREADABLE',
+    `the calibration data '${spec}' cannot be read: ${reason}`,
+    '--data',
+    'Give a file that may be read, below 2 GiB; larger data goes into several files.',
+  );
 }
 
 export function dataUnknownFormat(spec: string, formats: readonly string[]): Diagnostic {
-  return usage('DATA_UNKNOWN_FORMAT', `'${spec}' is in no format that is known`, '--data', `Known formats: ${formats.join('; ')}.`);
+  return usage(
+    'DATA_UNKNOWN_FORMAT',
+    `'${spec}' is in no format that is known`,
+    '--data',
+    `Known formats: ${formats.join('; ')}.`,
+  );
 }
 
 export function dataMalformed(file: string, reason: string): Diagnostic {
-  return usage('DATA_MALFORMED', `the file is damaged or not what its name says: ${reason}`, file, 'Write the file again.');
+  return usage(
+    'DATA_MALFORMED',
+    `the file is damaged or not what its name says: ${reason}`,
+    file,
+    'Write the file again.',
+  );
 }
 
 export function dataTypeUnsupported(file: string, type: string): Diagnostic {
-  return usage('DATA_TYPE_UNSUPPORTED', `arrays of type ${type} cannot be read`, file, 'Save the array as float32, float64, float16, an integer type or bool.');
+  return usage(
+    'DATA_TYPE_UNSUPPORTED',
+    `arrays of type ${type} cannot be read`,
+    file,
+    'Save the array as float32, float64, float16, an integer type or bool.',
+  );
 }
 
 export function dataInputMissing(input: string, found: readonly string[]): Diagnostic {
@@ -35,7 +60,12 @@ export function dataInputMissing(input: string, found: readonly string[]): Diagn
 }
 
 export function dataInputUnknown(name: string, inputs: readonly string[]): Diagnostic {
-  return usage('DATA_INPUT_UNKNOWN', `the model has no input '${name}'`, '--data', `Its inputs are: ${inputs.join(', ')}.`);
+  return usage(
+    'DATA_INPUT_UNKNOWN',
+    `the model has no input '${name}'`,
+    '--data',
+    `Its inputs are: ${inputs.join(', ')}.`,
+  );
 }
 
 export function dataNeedsName(file: string, inputs: readonly string[]): Diagnostic {
@@ -48,35 +78,75 @@ export function dataNeedsName(file: string, inputs: readonly string[]): Diagnost
 }
 
 export function dataWrongType(input: string, found: string, wanted: string): Diagnostic {
-  return usage('DATA_WRONG_TYPE', `the input '${input}' wants ${wanted}, the data is ${found}`, input, `Save the array as ${wanted}.`);
+  return usage(
+    'DATA_WRONG_TYPE',
+    `the input '${input}' wants ${wanted}, the data is ${found}`,
+    input,
+    `Save the array as ${wanted}.`,
+  );
 }
 
 export function dataWrongShape(input: string, found: readonly number[], wanted: string): Diagnostic {
-  return usage('DATA_WRONG_SHAPE', `the input '${input}' wants ${wanted}, the data has [${found.join(', ')}]`, input, 'Save the rows along axis 0, in the shape that the model takes.');
+  return usage(
+    'DATA_WRONG_SHAPE',
+    `the input '${input}' wants ${wanted}, the data has [${found.join(', ')}]`,
+    input,
+    'Save the rows along axis 0, in the shape that the model takes.',
+  );
 }
 
 export function dataNoRows(input: string): Diagnostic {
-  return usage('DATA_NO_ROWS', `the data for the input '${input}' has no rows`, input, 'Give at least a few hundred rows.');
+  return usage(
+    'DATA_NO_ROWS',
+    `the data for the input '${input}' has no rows`,
+    input,
+    'Give at least a few hundred rows.',
+  );
 }
 
 export function dataNotFinite(input: string, row: number): Diagnostic {
-  return usage('DATA_NOT_FINITE', `NaN or Inf in the data for the input '${input}', first in row ${row}`, input, 'Remove that row.');
+  return usage(
+    'DATA_NOT_FINITE',
+    `NaN or Inf in the data for the input '${input}', first in row ${row}`,
+    input,
+    'Remove that row.',
+  );
 }
 
 export function dataRowsDiffer(a: string, rowsA: number, b: string, rowsB: number): Diagnostic {
-  return usage('DATA_ROWS_DIFFER', `the input '${a}' has ${rowsA} rows and '${b}' has ${rowsB}`, '--data', 'Arrays are joined by row: give the same number of rows for every input.');
+  return usage(
+    'DATA_ROWS_DIFFER',
+    `the input '${a}' has ${rowsA} rows and '${b}' has ${rowsB}`,
+    '--data',
+    'Arrays are joined by row: give the same number of rows for every input.',
+  );
 }
 
 export function dataModuleFailed(file: string, reason: string): Diagnostic {
-  return usage('DATA_MODULE_FAILED', `loadData() failed: ${reason}`, file, 'Export a function loadData() that yields objects { inputName: { dims, data } }.');
+  return usage(
+    'DATA_MODULE_FAILED',
+    `loadData() failed: ${reason}`,
+    file,
+    'Export a function loadData() that yields objects { inputName: { dims, data } }.',
+  );
 }
 
 export function dataKeyMissing(key: string, found: readonly string[]): Diagnostic {
-  return usage('DATA_KEY_MISSING', `the data has no array '${key}' to group by; it has ${found.join(', ')}`, '--group', 'Name an array with one value for each row, or use --group blocks.');
+  return usage(
+    'DATA_KEY_MISSING',
+    `the data has no array '${key}' to group by; it has ${found.join(', ')}`,
+    '--group',
+    'Name an array with one value for each row, or use --group blocks.',
+  );
 }
 
 export function dataTooFewRows(rows: number): Diagnostic {
-  return usage('DATA_TOO_FEW_ROWS', `${rows} row(s) cannot be split into rows to fit and rows to check`, '--data', 'Give more rows, or check on others with --test.');
+  return usage(
+    'DATA_TOO_FEW_ROWS',
+    `${rows} row(s) cannot be split into rows to fit and rows to check`,
+    '--data',
+    'Give more rows, or check on others with --test.',
+  );
 }
 
 /** A note of the data: said in the report, never an error. */
@@ -86,7 +156,10 @@ export interface DataNote {
 }
 
 export function dataConverted(input: string, found: string, wanted: string): DataNote {
-  return { code: 'DATA_CONVERTED', message: `the data for the input '${input}' was converted from ${found} to ${wanted}` };
+  return {
+    code: 'DATA_CONVERTED',
+    message: `the data for the input '${input}' was converted from ${found} to ${wanted}`,
+  };
 }
 
 export function dataIsRandom(rows: number): DataNote {

@@ -25,7 +25,10 @@ export function nodeUnknown(option: string, node: string, near: readonly string[
     code: 'NODE_UNKNOWN',
     message: `no Gemm, MatMul or Conv is called '${node}'`,
     where: option,
-    advice: near.length === 0 ? 'Run without the option to see the names.' : `Names that are there: ${near.slice(0, 8).join(', ')}.`,
+    advice:
+      near.length === 0
+        ? 'Run without the option to see the names.'
+        : `Names that are there: ${near.slice(0, 8).join(', ')}.`,
     exitCode: ExitCode.Usage,
   };
 }
@@ -41,7 +44,13 @@ export function widthConflict(a: string, widthA: number, b: string, widthB: numb
 }
 
 export function widthImpossible(node: string, why: string): Diagnostic {
-  return { code: 'WIDTH_IMPOSSIBLE', message: `the width of '${node}' cannot be set: ${why}`, where: '--keep', advice: 'Leave the node out.', exitCode: ExitCode.Usage };
+  return {
+    code: 'WIDTH_IMPOSSIBLE',
+    message: `the width of '${node}' cannot be set: ${why}`,
+    where: '--keep',
+    advice: 'Leave the node out.',
+    exitCode: ExitCode.Usage,
+  };
 }
 
 export function optionsConflict(message: string, advice: string): Diagnostic {

@@ -5,7 +5,8 @@ export function modelDoesNotLoad(reason: string, file?: string): Diagnostic {
     code: 'MODEL_DOES_NOT_LOAD',
     message: `onnxruntime cannot load the model: ${firstLine(reason)}`,
     ...(file === undefined ? {} : { where: file }),
-    advice: 'Check that the model runs in onnxruntime; custom operators and operator sets newer than 26 are not supported.',
+    advice:
+      'Check that the model runs in onnxruntime; custom operators and operator sets newer than 26 are not supported.',
     exitCode: ExitCode.ModelInvalid,
   };
 }

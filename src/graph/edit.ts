@@ -48,7 +48,10 @@ export function replaceConstant(graph: Graph, holder: string, tensor: Tensor): v
 /** The value info with another shape; an unchanged one is returned as it is, so that it is written back untouched. */
 export function withShape(info: ValueInfo, shape: ValueInfo['shape']): ValueInfo {
   const same =
-    info.shape !== undefined && shape !== undefined && info.shape.length === shape.length && info.shape.every((d, i) => d === shape[i]);
+    info.shape !== undefined &&
+    shape !== undefined &&
+    info.shape.length === shape.length &&
+    info.shape.every((d, i) => d === shape[i]);
   return same ? info : { ...info, shape };
 }
 
@@ -152,7 +155,8 @@ export function parameterCount(model: Model): number {
   const inNode = (node: Node): number => {
     let sum = 0;
     for (const attribute of node.attributes.values()) {
-      if (attribute.type === 'graph' || attribute.type === 'graphs' || node.opType === 'Constant') sum += inAttribute(attribute);
+      if (attribute.type === 'graph' || attribute.type === 'graphs' || node.opType === 'Constant')
+        sum += inAttribute(attribute);
     }
     return sum;
   };

@@ -36,7 +36,8 @@ export function extract(graph: Graph, wanted: readonly string[], available: Read
 export function renameNode(node: Node, rename: (name: string) => string): Node {
   const attributes = new Map<string, Attribute>();
   for (const [key, attribute] of node.attributes) {
-    if (attribute.type === 'graph') attributes.set(key, { name: key, type: 'graph', value: renameCaptures(attribute.value, rename) });
+    if (attribute.type === 'graph')
+      attributes.set(key, { name: key, type: 'graph', value: renameCaptures(attribute.value, rename) });
     else if (attribute.type === 'graphs') {
       attributes.set(key, { name: key, type: 'graphs', value: attribute.value.map((g) => renameCaptures(g, rename)) });
     } else attributes.set(key, attribute);

@@ -10,7 +10,12 @@ const RIDGE = 1e-10;
  * Covariance of features `wanted` given features `given`: C_ss − C_so C_oo⁻¹ C_os. With nothing given, the block C_ss.
  * @param C n × n
  */
-export async function conditionalCovariance(C: Matrix, wanted: Int32Array, given: Int32Array, blas: Blas): Promise<Matrix> {
+export async function conditionalCovariance(
+  C: Matrix,
+  wanted: Int32Array,
+  given: Int32Array,
+  blas: Blas,
+): Promise<Matrix> {
   const block = gather(C, wanted, wanted);
   if (given.length === 0) return block;
   const { R, scale } = correlation(gather(C, given, given));

@@ -35,7 +35,8 @@ export function transpose(M: Matrix): Matrix {
     for (let j0 = 0; j0 < M.cols; j0 += tile) {
       const iEnd = Math.min(i0 + tile, M.rows);
       const jEnd = Math.min(j0 + tile, M.cols);
-      for (let i = i0; i < iEnd; i++) for (let j = j0; j < jEnd; j++) result.data[j * M.rows + i] = M.data[i * M.cols + j]!;
+      for (let i = i0; i < iEnd; i++)
+        for (let j = j0; j < jEnd; j++) result.data[j * M.rows + i] = M.data[i * M.cols + j]!;
     }
   }
   return result;

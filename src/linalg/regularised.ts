@@ -18,7 +18,12 @@ export async function regularisedInverse(A: Matrix, lambda: number, blas: Blas):
 }
 
 /** B (A + λI)⁻¹ with λ raised by factors of ten until the factorisation succeeds; `B` may depend on λ. */
-export async function regularisedSolve(B: (lambda: number) => Matrix, A: Matrix, lambda: number, blas: Blas): Promise<Regularised> {
+export async function regularisedSolve(
+  B: (lambda: number) => Matrix,
+  A: Matrix,
+  lambda: number,
+  blas: Blas,
+): Promise<Regularised> {
   return raising(lambda, (ridge) => solveRight(B(ridge), addToDiagonal(A, ridge), blas));
 }
 

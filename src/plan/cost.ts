@@ -34,7 +34,8 @@ export class ParameterCost {
       // A bias that absorption gives to a Gemm without one, or a scalar one that it lengthens, is new: counted for every width but the full
       // one, where nothing is absorbed.
       const { bias } = consumer;
-      const grows = bias.kind === 'extend' || (bias.kind === 'holder' && elementCount(held(model.graph, bias.holder).dims) === 1);
+      const grows =
+        bias.kind === 'extend' || (bias.kind === 'holder' && elementCount(held(model.graph, bias.holder).dims) === 1);
       if (!grows || consumer.features.every((f) => f === FIXED)) continue;
       const map = analysis.values.get(consumer.output);
       const dims = held(model.graph, consumer.weight).dims;
@@ -61,7 +62,12 @@ interface AxisTerms {
   readonly terms: readonly AxisTerm[];
 }
 
-function axisTerm(length: number, channels: Int32Array | undefined, spaceOf: Int32Array, sizes: readonly number[]): AxisTerm {
+function axisTerm(
+  length: number,
+  channels: Int32Array | undefined,
+  spaceOf: Int32Array,
+  sizes: readonly number[],
+): AxisTerm {
   if (channels === undefined) return { fixed: length, spaces: [], per: [] };
   const counts = new Map<number, number>();
   let fixed = 0;

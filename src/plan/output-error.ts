@@ -13,7 +13,10 @@ export function standardisedSquaredError(reference: Outputs, candidate: Outputs)
   let sum = 0;
   let count = 0;
   for (const name of reference[0]?.keys() ?? []) {
-    const error = outputError(reference.map((o) => o.get(name)!), candidate.map((o) => o.get(name)!));
+    const error = outputError(
+      reference.map((o) => o.get(name)!),
+      candidate.map((o) => o.get(name)!),
+    );
     if (error === undefined) continue;
     sum += error;
     count++;

@@ -14,7 +14,11 @@ export interface WidthCurve {
  * @param cost the cost of a list of widths; grows with each width
  * @returns widths by space, or undefined when even the smallest ones cost more than the budget
  */
-export function planWidths(curves: readonly WidthCurve[], cost: (widths: ArrayLike<number>) => number, budget: number): Int32Array | undefined {
+export function planWidths(
+  curves: readonly WidthCurve[],
+  cost: (widths: ArrayLike<number>) => number,
+  budget: number,
+): Int32Array | undefined {
   const widths = Int32Array.from(curves, (c) => c.size);
   if (cost(curves.map((c) => c.minimum)) > budget) return undefined;
   descend(curves, cost, budget, widths);
@@ -27,7 +31,12 @@ export function predictedError(curves: readonly WidthCurve[], widths: ArrayLike<
   return curves.reduce((sum, c, i) => sum + c.error[widths[i]!]!, 0);
 }
 
-function descend(curves: readonly WidthCurve[], cost: (w: ArrayLike<number>) => number, budget: number, widths: Int32Array): void {
+function descend(
+  curves: readonly WidthCurve[],
+  cost: (w: ArrayLike<number>) => number,
+  budget: number,
+  widths: Int32Array,
+): void {
   let current = cost(widths);
   while (current > budget) {
     let best = { ratio: Infinity, space: -1, width: 0, cost: 0 };
@@ -40,7 +49,8 @@ function descend(curves: readonly WidthCurve[], cost: (w: ArrayLike<number>) => 
         const ratio = (curve.error[width]! - curve.error[from]!) / Math.max(current - next, 1e-9);
         if (ratio < best.ratio) best = { ratio, space, width, cost: next };
       }
-      if (best.space < 0 && from > curve.minimum) best = { ratio: Infinity, space, width: from - 1, cost: costWith(cost, widths, space, from - 1) };
+      if (best.space < 0 && from > curve.minimum)
+        best = { ratio: Infinity, space, width: from - 1, cost: costWith(cost, widths, space, from - 1) };
     });
     if (best.space < 0) {
       // Only widths closer to the minimum than one step are left: go down one by one.
@@ -86,7 +96,13 @@ function exchange(
 }
 
 /** The largest width of one space that the budget allows, the others given. */
-function widest(size: number, widths: Int32Array, space: number, cost: (w: ArrayLike<number>) => number, budget: number): number {
+function widest(
+  size: number,
+  widths: Int32Array,
+  space: number,
+  cost: (w: ArrayLike<number>) => number,
+  budget: number,
+): number {
   let low = widths[space]!;
   let high = size;
   while (low < high) {

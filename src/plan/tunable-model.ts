@@ -55,7 +55,11 @@ export class TunableModel {
       inputs: [
         ...model.graph.inputs
           .filter((i) => !model.graph.initializers.has(i.name))
-          .map((i) => ({ name: i.name, dtype: i.dtype ?? 'float32', ...(i.shape === undefined ? {} : { rank: i.shape.length }) })),
+          .map((i) => ({
+            name: i.name,
+            dtype: i.dtype ?? 'float32',
+            ...(i.shape === undefined ? {} : { rank: i.shape.length }),
+          })),
         ...[...defaults].map(([name, array]) => ({ name, dtype: array.dtype, rank: array.dims.length })),
       ],
       outputs: model.graph.outputs,

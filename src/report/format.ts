@@ -12,30 +12,53 @@ export interface FormatOptions {
 
 /** The table of nodes, the sizes and the errors of a reduction. */
 export function formatCondenseReport(report: CondenseReport, { colour, width }: FormatOptions): string[] {
-  const paint = (format: Parameters<typeof styleText>[0], text: string): string => (colour ? styleText(format, text) : text);
+  const paint = (format: Parameters<typeof styleText>[0], text: string): string =>
+    colour ? styleText(format, text) : text;
   const lines = formatTable(
-    [{ title: 'node' }, { title: 'op' }, { title: 'before', align: 'right' }, { title: 'after', align: 'right' }, { title: 'why it was left' }],
+    [
+      { title: 'node' },
+      { title: 'op' },
+      { title: 'before', align: 'right' },
+      { title: 'after', align: 'right' },
+      { title: 'why it was left' },
+    ],
     report.nodes.map((n) => [
       n.node,
       n.opType,
       n.before === undefined ? '' : String(n.before),
       n.after === undefined ? '' : String(n.after),
-      n.refusal === undefined ? '' : `${n.refusal.message}${n.refusal.culprits.length > 0 ? ` (${n.refusal.culprits.join(', ')})` : ''}`,
+      n.refusal === undefined
+        ? ''
+        : `${n.refusal.message}${n.refusal.culprits.length > 0 ? ` (${n.refusal.culprits.join(', ')})` : ''}`,
     ]),
     width,
   );
   const before = report.input.size;
   const after = report.output.size;
-  const change = (a: number, b: number): string[] => [String(a), String(b), a === 0 ? '' : `${((100 * b) / a).toFixed(1)} %`];
-  lines.push('', ...formatTable(
-    [{ title: '' }, { title: 'before', align: 'right' }, { title: 'after', align: 'right' }, { title: '', align: 'right' }],
-    [
-      ['parameters', ...change(before.parameters, after.parameters)],
-      ['MACs per row', ...change(before.macs, after.macs)],
-      ...(before.bytes === undefined || after.bytes === undefined ? [] : [['bytes', ...change(before.bytes, after.bytes)]]),
-    ],
-    width,
-  ));
+  const change = (a: number, b: number): string[] => [
+    String(a),
+    String(b),
+    a === 0 ? '' : `${((100 * b) / a).toFixed(1)} %`,
+  ];
+  lines.push(
+    '',
+    ...formatTable(
+      [
+        { title: '' },
+        { title: 'before', align: 'right' },
+        { title: 'after', align: 'right' },
+        { title: '', align: 'right' },
+      ],
+      [
+        ['parameters', ...change(before.parameters, after.parameters)],
+        ['MACs per row', ...change(before.macs, after.macs)],
+        ...(before.bytes === undefined || after.bytes === undefined
+          ? []
+          : [['bytes', ...change(before.bytes, after.bytes)]]),
+      ],
+      width,
+    ),
+  );
   if (report.verification !== null) lines.push('', ...formatVerification(report.verification, { colour, width }));
   for (const warning of report.warnings) lines.push(paint('yellow', `warning: ${warning.message}`));
   const verdicts: Record<CondenseReport['status'], string> = {
@@ -50,13 +73,17 @@ export function formatCondenseReport(report: CondenseReport, { colour, width }: 
 
 /** The figures of a check. */
 export function formatVerification(report: VerificationReport, { colour, width }: FormatOptions): string[] {
-  const paint = (format: Parameters<typeof styleText>[0], text: string): string => (colour ? styleText(format, text) : text);
+  const paint = (format: Parameters<typeof styleText>[0], text: string): string =>
+    colour ? styleText(format, text) : text;
   const number = (value: number | null): string => (value === null ? '-' : value === 0 ? '0' : value.toPrecision(3));
   const share = (value: number | null): string => (value === null ? '-' : `${(100 * value).toFixed(2)} %`);
   const lines = formatTable(
     [
       { title: 'output' },
-      ...['nrmse', 'max abs', 'max rel', 'cosine', 'top-1 agreement', 'equal', 'NaN/Inf'].map((title) => ({ title, align: 'right' as const })),
+      ...['nrmse', 'max abs', 'max rel', 'cosine', 'top-1 agreement', 'equal', 'NaN/Inf'].map((title) => ({
+        title,
+        align: 'right' as const,
+      })),
     ],
     report.outputs.map((o) => [
       o.output,
@@ -78,12 +105,21 @@ export function formatVerification(report: VerificationReport, { colour, width }
     );
   }
   if (farthest !== null) {
-    lines.push(`rms on the ${farthest.rows} check rows farthest from the fitted ones: ${number(farthest.rms)} (all: ${number(farthest.rmsOfAll)})`);
+    lines.push(
+      `rms on the ${farthest.rows} check rows farthest from the fitted ones: ${number(farthest.rms)} (all: ${number(farthest.rmsOfAll)})`,
+    );
   }
-  if (batchOne !== null && !batchOne.consistent) lines.push(paint('red', `rows alone differ from rows in a batch by ${number(batchOne.largestDifference)}`));
+  if (batchOne !== null && !batchOne.consistent)
+    lines.push(paint('red', `rows alone differ from rows in a batch by ${number(batchOne.largestDifference)}`));
   for (const f of verdict.failures) {
-    lines.push(paint('red', `beyond tolerance: ${f.output}: ${f.measure} ${f.value === null ? '' : number(f.value)} (limit ${f.limit})`));
+    lines.push(
+      paint(
+        'red',
+        `beyond tolerance: ${f.output}: ${f.measure} ${f.value === null ? '' : number(f.value)} (limit ${f.limit})`,
+      ),
+    );
   }
-  if (verdict.smallestPassing !== '') lines.push(`smallest tolerance that passes: --tolerance ${verdict.smallestPassing}`);
+  if (verdict.smallestPassing !== '')
+    lines.push(`smallest tolerance that passes: --tolerance ${verdict.smallestPassing}`);
   return lines;
 }

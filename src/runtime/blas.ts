@@ -24,7 +24,8 @@ export class Blas {
     const m = transA ? A.cols : A.rows;
     const k = transA ? A.rows : A.cols;
     const n = transB ? B.rows : B.cols;
-    if (k !== (transB ? B.cols : B.rows)) throw new Error(`gemm: ${m}×${k} does not fit ${transB ? B.cols : B.rows}×${n}`);
+    if (k !== (transB ? B.cols : B.rows))
+      throw new Error(`gemm: ${m}×${k} does not fit ${transB ? B.cols : B.rows}×${n}`);
     if (m === 0 || n === 0 || k === 0) return zeros(m, n);
     if (m * n * k < SMALL) return smallGemm(A, B, transA, transB, m, n, k);
     const session = await this.session(transA, transB);

@@ -39,7 +39,8 @@ export async function resolveProvider(choice: ProviderChoice): Promise<ProviderR
 
 /** Undefined when the provider ran a node; otherwise what it said. */
 async function tryProvider(provider: ProviderName): Promise<string | undefined> {
-  if (!ort.listSupportedBackends().some((b) => b.name === provider)) return 'this build of onnxruntime-node does not contain it';
+  if (!ort.listSupportedBackends().some((b) => b.name === provider))
+    return 'this build of onnxruntime-node does not contain it';
   const shape = [1, 4];
   const model: Model = {
     graph: {

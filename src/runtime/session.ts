@@ -47,7 +47,10 @@ export class Session {
     const tensors: Record<string, ort.Tensor> = {};
     for (const name of this.inputNames) {
       const array = feeds.get(name);
-      if (array !== undefined) tensors[name] = new ort.Tensor(array.dtype as ort.Tensor.Type, array.data as ort.Tensor.DataType, [...array.dims]);
+      if (array !== undefined)
+        tensors[name] = new ort.Tensor(array.dtype as ort.Tensor.Type, array.data as ort.Tensor.DataType, [
+          ...array.dims,
+        ]);
     }
     let results: ort.InferenceSession.OnnxValueMapType;
     try {
@@ -78,7 +81,11 @@ function bitPatterns(tensor: ort.Tensor): ElementArray {
 }
 
 /** Opens a session, hands it to `use`, and releases it whatever happens. */
-export async function withSession<T>(model: Model, options: SessionOptions, use: (session: Session) => Promise<T>): Promise<T> {
+export async function withSession<T>(
+  model: Model,
+  options: SessionOptions,
+  use: (session: Session) => Promise<T>,
+): Promise<T> {
   const session = await Session.open(model, options);
   try {
     return await use(session);

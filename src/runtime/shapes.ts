@@ -12,7 +12,11 @@ const NOT_TENSORS = /^(Sequence(Construct|Empty|Insert|Erase|Map)|SplitToSequenc
  * Concrete shapes of every value that the main graph computes, for the given feeds: asked of the runtime through Shape nodes, so that no
  * shape inference of our own can be wrong. Falls back to no shapes at all where the runtime cannot load such a graph.
  */
-export async function probeShapes(model: Model, feeds: Feeds, options: SessionOptions): Promise<Map<string, readonly number[]>> {
+export async function probeShapes(
+  model: Model,
+  feeds: Feeds,
+  options: SessionOptions,
+): Promise<Map<string, readonly number[]>> {
   const taken = allNames(model);
   const probes = new Map<string, string>();
   for (const node of model.graph.nodes) {

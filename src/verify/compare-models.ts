@@ -45,11 +45,19 @@ export async function compareModels(
   return withSession(reference, options.session, (a) =>
     withSession(candidate, options.session, async (b) => {
       const comparisons = new Map<string, OutputComparison>();
-      const first: { feeds: Feeds; a: ReadonlyMap<string, NumericArray>; b: ReadonlyMap<string, NumericArray>; rows: Int32Array }[] = [];
+      const first: {
+        feeds: Feeds;
+        a: ReadonlyMap<string, NumericArray>;
+        b: ReadonlyMap<string, NumericArray>;
+        rows: Int32Array;
+      }[] = [];
       for (let start = 0; start < rows.length; start += options.batch) {
         const part = rows.subarray(start, Math.min(start + options.batch, rows.length));
         const feeds = gatherRows(dataset, padded(part, dataset.fixedBatch));
-        const [left, right] = [firstRows(await a.run(feeds), part.length, dataset), firstRows(await b.run(feeds), part.length, dataset)];
+        const [left, right] = [
+          firstRows(await a.run(feeds), part.length, dataset),
+          firstRows(await b.run(feeds), part.length, dataset),
+        ];
         for (const [name, array] of left) {
           let comparison = comparisons.get(name);
           if (comparison === undefined) comparisons.set(name, (comparison = new OutputComparison(name)));
@@ -59,9 +67,16 @@ export async function compareModels(
         if (start === 0) first.push({ feeds, a: left, b: right, rows: part });
         options.onRows?.(start + part.length, rows.length);
       }
-      const batchOne = dataset.fixedBatch !== undefined || first[0] === undefined || first[0].rows.length < 2
-        ? null
-        : await compareSingles(first[0].rows, dataset, { a: first[0].a, b: first[0].b }, (f) => a.run(f), (f) => b.run(f));
+      const batchOne =
+        dataset.fixedBatch !== undefined || first[0] === undefined || first[0].rows.length < 2
+          ? null
+          : await compareSingles(
+              first[0].rows,
+              dataset,
+              { a: first[0].a, b: first[0].b },
+              (f) => a.run(f),
+              (f) => b.run(f),
+            );
       return report([...comparisons.values()], rows.length, batchOne, options);
     }),
   );
@@ -74,7 +89,11 @@ function padded(rows: Int32Array, fixedBatch: number | undefined): Int32Array {
 }
 
 /** What the graph computed for the first rows of a batch that was filled up. */
-function firstRows(outputs: ReadonlyMap<string, NumericArray>, rows: number, { fixedBatch }: Dataset): ReadonlyMap<string, NumericArray> {
+function firstRows(
+  outputs: ReadonlyMap<string, NumericArray>,
+  rows: number,
+  { fixedBatch }: Dataset,
+): ReadonlyMap<string, NumericArray> {
   if (fixedBatch === undefined || rows === fixedBatch) return outputs;
   const whole = (array: NumericArray): boolean => array.dims[0] !== fixedBatch || Array.isArray(array.data);
   return new Map([...outputs].map(([name, array]) => [name, whole(array) ? array : takeRows(array, 0, range(rows))]));
@@ -99,11 +118,21 @@ async function compareSingles(
 }
 
 /** Largest difference between row i of a batch and the same row alone, over the output's largest value. */
-function difference(single: ReadonlyMap<string, NumericArray>, full: ReadonlyMap<string, NumericArray>, i: number, rows: number): number {
+function difference(
+  single: ReadonlyMap<string, NumericArray>,
+  full: ReadonlyMap<string, NumericArray>,
+  i: number,
+  rows: number,
+): number {
   let worst = 0;
   for (const [name, array] of single) {
     const batch = full.get(name);
-    if (batch === undefined || batch.dims[0] !== rows || !(batch.data instanceof Float32Array || batch.data instanceof Float64Array)) continue;
+    if (
+      batch === undefined ||
+      batch.dims[0] !== rows ||
+      !(batch.data instanceof Float32Array || batch.data instanceof Float64Array)
+    )
+      continue;
     const size = batch.data.length / rows;
     if (array.data.length !== size) return Infinity;
     let [gap, largest] = [0, 0];
@@ -143,7 +172,10 @@ function report(
       : {
           ...verdict,
           passed: false,
-          failures: [...verdict.failures, { output: '(all)', measure: 'batch of one', value: batchOne!.largestDifference, limit: BATCH_ROUNDING }],
+          failures: [
+            ...verdict.failures,
+            { output: '(all)', measure: 'batch of one', value: batchOne!.largestDifference, limit: BATCH_ROUNDING },
+          ],
         },
     sample: errors === undefined ? null : { rowTolerance, exceeded, rows, bound, assumption: SAMPLE_ASSUMPTION },
     farthest:

@@ -14,9 +14,17 @@ const MOST_FEATURES = 256;
 const MOST_ROWS = 1000;
 
 /** Positions (into `check`) of the farthest rows; at least one. */
-export function farthestRows(fit: Dataset, fitRows: ArrayLike<number>, check: Dataset, checkRows: ArrayLike<number>): Int32Array {
+export function farthestRows(
+  fit: Dataset,
+  fitRows: ArrayLike<number>,
+  check: Dataset,
+  checkRows: ArrayLike<number>,
+): Int32Array {
   const chosen = shuffled(fitRows.length, 4).slice(0, MOST_ROWS).sort();
-  const A = features(fit, Int32Array.from(chosen, (i) => fitRows[i]!));
+  const A = features(
+    fit,
+    Int32Array.from(chosen, (i) => fitRows[i]!),
+  );
   const B = features(check, checkRows);
   // What never changes among the fit rows counts by how it changes among the check rows: there it is new.
   const ofCheck = inverseSpread(B);

@@ -21,19 +21,27 @@ export function judge(outputs: readonly OutputFigures[], explicit: Tolerance | u
   const failures: GateFailure[] = [];
   const needed = new Map<ToleranceKey, number>();
   for (const figures of outputs) {
-    if (figures.shapeMismatch !== null) failures.push({ output: figures.output, measure: 'shape', value: null, limit: 0 });
-    if (figures.nonFinite > 0) failures.push({ output: figures.output, measure: 'NaN or Inf', value: figures.nonFinite, limit: 0 });
+    if (figures.shapeMismatch !== null)
+      failures.push({ output: figures.output, measure: 'shape', value: null, limit: 0 });
+    if (figures.nonFinite > 0)
+      failures.push({ output: figures.output, measure: 'NaN or Inf', value: figures.nonFinite, limit: 0 });
     for (const [key, limit] of explicit ?? defaultTolerance(figures, exact)) {
       const { figure, kind } = TOLERANCE_KEYS[key];
       const value = figure(figures);
       if (value === null) continue;
       const before = needed.get(key);
-      needed.set(key, before === undefined ? value : kind === 'at-most' ? Math.max(before, value) : Math.min(before, value));
-      if (kind === 'at-most' ? !(value <= limit) : !(value >= limit)) failures.push({ output: figures.output, measure: key, value, limit });
+      needed.set(
+        key,
+        before === undefined ? value : kind === 'at-most' ? Math.max(before, value) : Math.min(before, value),
+      );
+      if (kind === 'at-most' ? !(value <= limit) : !(value >= limit))
+        failures.push({ output: figures.output, measure: key, value, limit });
     }
   }
   const impossible = failures.some((f) => f.measure === 'shape' || f.measure === 'NaN or Inf');
-  const smallestPassing = impossible ? '' : [...needed].map(([key, value]) => `${key}=${roundOutwards(value, TOLERANCE_KEYS[key].kind)}`).join(',');
+  const smallestPassing = impossible
+    ? ''
+    : [...needed].map(([key, value]) => `${key}=${roundOutwards(value, TOLERANCE_KEYS[key].kind)}`).join(',');
   return { passed: failures.length === 0, failures, smallestPassing };
 }
 

@@ -29,7 +29,12 @@ export function parseTolerance(text: string): Tolerance {
     const key = (at < 0 ? 'nrmse' : part.slice(0, at)).trim();
     const digits = part.slice(at + 1).trim();
     const value = Number(digits);
-    if (!Object.hasOwn(TOLERANCE_KEYS, key) || digits === '' || !Number.isFinite(value) || (value < 0 && key !== 'cosine')) {
+    if (
+      !Object.hasOwn(TOLERANCE_KEYS, key) ||
+      digits === '' ||
+      !Number.isFinite(value) ||
+      (value < 0 && key !== 'cosine')
+    ) {
       raise(toleranceInvalid(part, Object.keys(TOLERANCE_KEYS)));
     }
     limits.set(key as ToleranceKey, value);

@@ -29,11 +29,14 @@ export const dataModule: DataFormat = {
   matches: (spec) => /\.(mjs|js)$/.test(spec) && !spec.includes('='),
   async *open(spec) {
     const fail = (error: unknown): never =>
-      error instanceof CondenseError ? raise(error.diagnostic) : raise(dataModuleFailed(spec, error instanceof Error ? error.message : String(error)), error);
+      error instanceof CondenseError
+        ? raise(error.diagnostic)
+        : raise(dataModuleFailed(spec, error instanceof Error ? error.message : String(error)), error);
     let feeds: AsyncIterator<unknown> | Iterator<unknown>;
     try {
       const loaded = (await import(pathToFileURL(path.resolve(spec)).href)) as { loadData?: unknown };
-      if (typeof loaded.loadData !== 'function') return raise(dataModuleFailed(spec, 'the module exports no function loadData'));
+      if (typeof loaded.loadData !== 'function')
+        return raise(dataModuleFailed(spec, 'the module exports no function loadData'));
       const result: unknown = await (loaded.loadData as () => unknown)();
       feeds = iterate(result, spec);
     } catch (error) {
@@ -61,7 +64,8 @@ function iterate(result: unknown, spec: string): AsyncIterator<unknown> | Iterat
 }
 
 function toArrays(feed: unknown, spec: string): Map<string, NumericArray> {
-  if (typeof feed !== 'object' || feed === null) raise(dataModuleFailed(spec, 'loadData() yielded something that is not an object'));
+  if (typeof feed !== 'object' || feed === null)
+    raise(dataModuleFailed(spec, 'loadData() yielded something that is not an object'));
   const arrays = new Map<string, NumericArray>();
   for (const [name, value] of Object.entries(feed as Record<string, unknown>)) {
     const { dims, data, dtype } = (value ?? {}) as { dims?: unknown; data?: ElementArray; dtype?: DataType };
@@ -72,7 +76,8 @@ function toArrays(feed: unknown, spec: string): Map<string, NumericArray> {
     if (dtype !== undefined && dtype !== found[1] && SAME_ARRAY[dtype] !== found[1]) {
       raise(dataModuleFailed(spec, `'${name}' says ${dtype} and holds ${found[1]}`));
     }
-    if (elementCount(dims) !== data.length) raise(dataModuleFailed(spec, `'${name}' has ${data.length} elements for dims [${dims.join(', ')}]`));
+    if (elementCount(dims) !== data.length)
+      raise(dataModuleFailed(spec, `'${name}' has ${data.length} elements for dims [${dims.join(', ')}]`));
     arrays.set(name, { dtype: dtype ?? found[1], dims: [...dims], data });
   }
   return arrays;

@@ -41,8 +41,10 @@ export function decodeNpy(bytes: Uint8Array, file: string): NumericArray {
   const descr = /'descr'\s*:\s*'([<>|=])?([a-zA-Z]\d+)'/.exec(header);
   const order = /'fortran_order'\s*:\s*(True|False)/.exec(header);
   const shape = /'shape'\s*:\s*\(([^)]*)\)/.exec(header);
-  if (descr === null && /'descr'/.test(header)) raise(dataTypeUnsupported(file, /'descr'\s*:\s*([^}]*?),\s*'/.exec(header)?.[1] ?? 'unknown'));
-  if (descr === null || order === null || shape === null) return raise(dataMalformed(file, 'the header is not understood'));
+  if (descr === null && /'descr'/.test(header))
+    raise(dataTypeUnsupported(file, /'descr'\s*:\s*([^}]*?),\s*'/.exec(header)?.[1] ?? 'unknown'));
+  if (descr === null || order === null || shape === null)
+    return raise(dataMalformed(file, 'the header is not understood'));
   const type = TYPES[descr[2]!];
   if (type === undefined) return raise(dataTypeUnsupported(file, descr[2]!));
   const dims = shape[1]!

@@ -15,7 +15,11 @@ export const random: DataFormat = {
     const rows = Number(spec.slice('random:'.length)) || DEFAULT_ROWS;
     note(dataIsRandom(rows));
     const next = randomNumbers(1);
-    yield { arrays: new Map(inputs.map((input) => [input.name, sample(input, rows, next)])), file: spec, combine: 'append' };
+    yield {
+      arrays: new Map(inputs.map((input) => [input.name, sample(input, rows, next)])),
+      file: spec,
+      combine: 'append',
+    };
   },
 };
 
@@ -24,8 +28,10 @@ function sample({ dtype, shape = [undefined, undefined] }: InputSpec, rows: numb
   const dims = shape.map((d, axis) => (axis === rowAxis ? rows : typeof d === 'number' ? d : 1));
   const count = elementCount(dims);
   const normal = (): number => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
-  if (dtype === 'int64') return { dtype, dims, data: BigInt64Array.from({ length: count }, () => BigInt(Math.floor(next() * 2))) };
+  if (dtype === 'int64')
+    return { dtype, dims, data: BigInt64Array.from({ length: count }, () => BigInt(Math.floor(next() * 2))) };
   if (dtype === 'int32') return { dtype, dims, data: Int32Array.from({ length: count }, () => Math.floor(next() * 2)) };
-  if (dtype === 'bool' || dtype === 'uint8') return { dtype, dims, data: Uint8Array.from({ length: count }, () => Math.floor(next() * 2)) };
+  if (dtype === 'bool' || dtype === 'uint8')
+    return { dtype, dims, data: Uint8Array.from({ length: count }, () => Math.floor(next() * 2)) };
   return { dtype: 'float32', dims, data: Float32Array.from({ length: count }, normal) };
 }

@@ -23,7 +23,8 @@ export const testDataSet: DataFormat = {
       const arrays = new Map<string, NumericArray>();
       for (const file of readdirSync(folder).filter((name) => /^input_\d+\.pb$/.test(name))) {
         const input = inputs[number(file)];
-        if (input === undefined) raise(dataMalformed(path.join(folder, file), `the model has ${inputs.length} input(s)`));
+        if (input === undefined)
+          raise(dataMalformed(path.join(folder, file), `the model has ${inputs.length} input(s)`));
         const tensor = decodeTensor(readFileSync(path.join(folder, file)), path.join(folder, file));
         arrays.set(input.name, { dtype: tensor.dtype, dims: tensor.dims, data: toTypedArray(tensor) });
       }
