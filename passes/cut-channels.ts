@@ -5,7 +5,8 @@
  *
  * No node is added or removed (design: docs/architecture.md).
  */
-import { FIXED, type ChannelAnalysis, type Consumer } from '../src/channels/types.js';
+import { keptIndices } from '../src/channels/keep.js';
+import type { ChannelAnalysis, Consumer } from '../src/channels/types.js';
 import { addToBias, held, writeWeight } from '../src/channels/weights.js';
 import { cloneModel, replaceConstant, withShape } from '../src/graph/edit.js';
 import { gatherAxis } from '../src/graph/gather.js';
@@ -58,15 +59,6 @@ export const cutChannels: Pass<Reduction> = {
     return { model: reduced, changed: true, notes: [`removed ${removed} channels`] };
   },
 };
-
-/** Indices of an axis map that stay. */
-export function keptIndices(channels: Int32Array, keep: Uint8Array): Int32Array {
-  const kept: number[] = [];
-  channels.forEach((c, i) => {
-    if (c === FIXED || keep[c] === 1) kept.push(i);
-  });
-  return Int32Array.from(kept);
-}
 
 /**
  * Biases that the absorption gave to Gemms without one, or that grew from a scalar, are no cut of the analysis: they follow their node's

@@ -12,6 +12,7 @@ import type { Batch } from '../src/calibration/stream.js';
 import { streamMoments, type StreamGraph } from '../src/calibration/stream.js';
 import { ValueCache } from '../src/calibration/value-cache.js';
 import type { FeatureSource } from '../src/calibration/instrument.js';
+import { keptIndices } from '../src/channels/keep.js';
 import { label } from '../src/channels/tracker.js';
 import { FIXED, type ChannelAnalysis, type Consumer } from '../src/channels/types.js';
 import { addToBias, held, readBias, readWeight, writeWeight } from '../src/channels/weights.js';
@@ -24,7 +25,6 @@ import { int64Tensor } from '../src/graph/tensor-data.js';
 import type { Blas } from '../src/runtime/blas.js';
 import type { SessionOptions } from '../src/runtime/session.js';
 import { refitCrossValidated, type Refit } from '../src/select/refit.js';
-import { keptIndices } from './cut-channels.js';
 import type { Pass } from './pass.js';
 
 export interface RefitContext {

@@ -1,5 +1,6 @@
 /** onnx-condense as a library. Everything that is exported here is public; the rest may change. */
 export { condense, verify, type Condensed, type VerifyOptions } from './condense/condense.js';
+export { BudgetError } from './condense/budget-error.js';
 export type { CondenseOptions, Method, ProgressEvent } from './condense/options.js';
 export { readModel, writeModel, decodeModel, encodeModel } from './onnx/index.js';
 export type { ExternalDataOptions, WriteOptions, WrittenModel } from './onnx/index.js';

@@ -80,7 +80,7 @@ export function momentNodes(names: MomentNames, opset: number): Fragment {
   };
   const { outputs } = names;
   const wide = (value: string, features: number): string => {
-    if (productType(names.request) === 'float32') return value;
+    if (productType(names.request.x.features) === 'float32') return value;
     nodes.push(makeNode('Cast', [value], [`${value}__double_${features}`], { to: 11 }));
     return `${value}__double_${features}`;
   };
@@ -110,11 +110,11 @@ export function momentNodes(names: MomentNames, opset: number): Fragment {
 }
 
 /**
- * Type of a request's products. Rounding of float32 products puts a floor of about 1e-6 of the largest eigenvalue under the spectrum of a
+ * Type in which the products of so many features are formed. Rounding of float32 products puts a floor of about 1e-6 of the largest eigenvalue under the spectrum of a
  * Gram matrix, which condensed networks reach far below; double products remove it and cost twice the time, which wide layers cannot afford.
  */
-export function productType({ x }: MomentRequest): 'float32' | 'float64' {
-  return x.features <= DOUBLE_UP_TO ? 'float64' : 'float32';
+export function productType(features: number): 'float32' | 'float64' {
+  return features <= DOUBLE_UP_TO ? 'float64' : 'float32';
 }
 const DOUBLE_UP_TO = 1024;
 

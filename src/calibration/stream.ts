@@ -77,7 +77,7 @@ export async function streamMoments(
   const sums = names.flatMap((n) =>
     Object.entries(n.outputs).map(([kind, name]) => ({
       name,
-      dtype: kind === 'xx' || kind === 'zx' ? productType(n.request) : ('float32' as const),
+      dtype: kind === 'xx' || kind === 'zx' ? productType(n.request.x.features) : ('float32' as const),
     })),
   );
   const floats = (list: readonly string[]): { name: string; dtype: DataType }[] =>

@@ -1,7 +1,10 @@
 import { Command, CommanderError, Option } from 'commander';
-import { CondenseError, ExitCode, formatDiagnostic } from '../diagnostics/diagnostic.js';
+import { CondenseError, ExitCode, formatDiagnostic, type Diagnostic } from '../diagnostics/diagnostic.js';
 import type { VerifyOptions } from '../condense/condense.js';
 import { VERSION } from '../version.js';
+import { BudgetError } from '../condense/budget-error.js';
+import { formatNodes } from '../report/format.js';
+import type { NodeReport } from '../report/report.js';
 import { OPTIONS, type CliOptions } from './options.js';
 import { reduceCommand, type ReduceOptions } from './reduce.js';
 import type { Streams } from './streams.js';
@@ -10,6 +13,8 @@ import { verifyCommand } from './verify.js';
 /** Runs the command line. Never throws for a user's mistake. @returns the exit code */
 export async function run(argv: readonly string[], streams: Streams): Promise<number> {
   let code: number = ExitCode.Done;
+  // Options are parsed one by one and any of them may be wrong: what decides how errors are told is read beforehand.
+  const [json, quiet] = [argv.includes('--json'), argv.includes('--quiet')];
   const program = new Command('onnx-condense')
     .description(
       'Make a trained ONNX model smaller with unlabelled sample inputs, and check that it still computes the same thing.',
@@ -61,9 +66,15 @@ export async function run(argv: readonly string[], streams: Streams): Promise<nu
     await program.parseAsync([...argv], { from: 'user' });
     return code;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.Done : ExitCode.Usage;
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return ExitCode.Done;
+      // commander has told the person already.
+      const message = error.message.replace(/^error: /, '');
+      if (json) tellDocument({ code: 'USAGE', message, exitCode: ExitCode.Usage }, undefined, streams);
+      return ExitCode.Usage;
+    }
     if (error instanceof CondenseError) {
-      streams.stderr.write(`onnx-condense: ${formatDiagnostic(error.diagnostic)}\n`);
+      tellError(error, { json, quiet }, streams);
       return error.diagnostic.exitCode;
     }
     streams.stderr.write(
@@ -71,6 +82,20 @@ export async function run(argv: readonly string[], streams: Streams): Promise<nu
     );
     return ExitCode.Unexpected;
   }
+}
+
+/** The message; where a budget cannot be met, the table of what stands in its way before it. With `--json` the same as one document. */
+function tellError(error: CondenseError, { json, quiet }: { json: boolean; quiet: boolean }, streams: Streams): void {
+  const nodes = error instanceof BudgetError ? error.nodes : undefined;
+  if (nodes !== undefined && !quiet)
+    streams.stderr.write(`${formatNodes(nodes, streams.stderr.columns || 160).join('\n')}\n`);
+  streams.stderr.write(`onnx-condense: ${formatDiagnostic(error.diagnostic)}\n`);
+  if (json) tellDocument(error.diagnostic, nodes, streams);
+}
+
+function tellDocument(error: Diagnostic, nodes: readonly NodeReport[] | undefined, streams: Streams): void {
+  const document = { schemaVersion: 1, status: 'error', error, ...(nodes && { nodes }) };
+  streams.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
 }
 
 /** One threshold for all nodes is a number, several are by node. */

@@ -2,7 +2,7 @@ import { copyFile, realpath, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { condense } from '../condense/condense.js';
 import type { CondenseOptions } from '../condense/options.js';
-import { ExitCode, raise, type Diagnostic } from '../diagnostics/diagnostic.js';
+import { ExitCode, formatDiagnostic, raise, type Diagnostic } from '../diagnostics/diagnostic.js';
 import { checkFailed } from '../diagnostics/verify.js';
 import type { Model } from '../graph/ir.js';
 import { readModel, writeModel } from '../onnx/index.js';
@@ -73,7 +73,8 @@ export async function reduceCommand(
   const sentences = failures.map(
     (f) => `${f.output}: ${f.measure}${f.value === null ? '' : ` ${f.value.toPrecision(3)} (limit ${f.limit})`}`,
   );
-  return raise(checkFailed(sentences, smallestPassing));
+  streams.stderr.write(`onnx-condense: ${formatDiagnostic(checkFailed(sentences, smallestPassing))}\n`);
+  return ExitCode.CheckFailed;
 }
 
 function withFiles(report: CondenseReport, files: readonly string[], bytes: number): CondenseReport {

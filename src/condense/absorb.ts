@@ -4,17 +4,8 @@ import { readWeight } from '../channels/weights.js';
 import type { Model } from '../graph/ir.js';
 import type { Matrix } from '../linalg/matrix.js';
 import type { Blas } from '../runtime/blas.js';
+import type { Absorption } from '../select/span.js';
 import type { Reduction } from '../../passes/cut-channels.js';
-
-/** x ≈ T x_K + t at one site. */
-export interface Absorption {
-  /** K: features that stay, ascending. */
-  readonly kept: Int32Array;
-  /** features × |K|. */
-  readonly T: Matrix;
-  /** Constant part of each feature; zeros where nothing constant is absorbed. */
-  readonly t: Float64Array;
-}
 
 /** W T and W t for every consumer that loses features. */
 export async function absorbAll(

@@ -1,6 +1,6 @@
 import { gatherRows, loadDataset } from '../calibration/dataset.js';
 import { rowsAreFew, type DataNote } from '../diagnostics/calibration.js';
-import { raise } from '../diagnostics/diagnostic.js';
+import { CondenseError, ExitCode, raise, type Diagnostic } from '../diagnostics/diagnostic.js';
 import { errorNotReached, optionsConflict } from '../diagnostics/plan.js';
 import { interfacesDiffer } from '../diagnostics/verify.js';
 import { label } from '../channels/tracker.js';
@@ -21,6 +21,7 @@ import { farthestRows } from '../verify/farthest.js';
 import type { VerificationReport } from '../verify/report-types.js';
 import { parseTolerance } from '../verify/tolerance.js';
 import { VERSION } from '../version.js';
+import { BudgetError } from './budget-error.js';
 import type { CondenseOptions } from './options.js';
 import { dataInputs, prepare, type Prepared } from './prepare.js';
 import { withProvenance } from './provenance.js';
@@ -58,12 +59,17 @@ export async function condense(model: Model | string, options: CondenseOptions):
   const blas = new Blas();
   try {
     const prepared = await timed('prepare', () => prepare(input, options, blas));
-    const reduced = await timed('reduce', () => reduceWith(prepared, options));
+    const reduced = await timed('reduce', () => reduceWith(prepared, options)).catch((error: unknown) =>
+      withNodes(error, prepared, input),
+    );
     const parametersBefore = parameterCount(input);
     const parametersAfter = parameterCount(reduced.model);
     const changed = reduced.passes.some((p) => p.changed);
     const verification = changed ? await timed('verify', () => verifyReduced(prepared, reduced.model, options)) : null;
-    if (verification !== null) checkErrorBudget(options, verification, parametersAfter);
+    if (verification !== null) {
+      const missed = errorBudgetMissed(options, verification, parametersAfter);
+      if (missed !== undefined) throw new BudgetError(missed, nodeReports(prepared, reduced.model));
+    }
     const passed = verification?.verdict.passed ?? true;
     const status = !changed ? 'unchanged' : passed ? 'reduced' : 'check-failed';
     const output = changed
@@ -90,7 +96,7 @@ export async function condense(model: Model | string, options: CondenseOptions):
         method: options.method ?? 'span',
         provider: prepared.session.provider,
         rows: { fit, validation: folds.at(-1)!.length, check: checkRows.length },
-        nodes: prepared.analysis.targets.map((target) => nodeReport(target, reduced.model)),
+        nodes: nodeReports(prepared, reduced.model),
         passes: [{ name: 'order-nodes', changed: prepared.ordered, notes: [] }, ...reduced.passes],
         ...(reduced.plan === undefined ? {} : { plan: reduced.plan }),
         verification,
@@ -160,10 +166,23 @@ async function verifyReduced(
 }
 
 /** `--max-error` is a promise about the check rows: validation rows chose the model, they prove nothing. */
-function checkErrorBudget(options: CondenseOptions, verification: VerificationReport, parameters: number): void {
-  if (options.maxError === undefined) return;
+function errorBudgetMissed(
+  { maxError }: CondenseOptions,
+  verification: VerificationReport,
+  parameters: number,
+): Diagnostic | undefined {
   const worst = Math.max(...verification.outputs.map((o) => o.nrmse ?? 0));
-  if (worst > options.maxError) raise(errorNotReached(options.maxError, worst, parameters));
+  return maxError === undefined || worst <= maxError ? undefined : errorNotReached(maxError, worst, parameters);
+}
+
+/** Rethrows; a budget that cannot be met is told with what stands in its way. */
+function withNodes(error: unknown, prepared: Prepared, model: Model): never {
+  if (!(error instanceof CondenseError) || error.diagnostic.exitCode !== ExitCode.BudgetUnreachable) throw error;
+  throw new BudgetError(error.diagnostic, nodeReports(prepared, model));
+}
+
+function nodeReports({ analysis }: Prepared, reduced: Model): NodeReport[] {
+  return analysis.targets.map((target) => nodeReport(target, reduced));
 }
 
 /** Gemm outputs' width in the reduced model, found by the node's output name. */

@@ -8,7 +8,8 @@ import { gather } from '../linalg/matrix.js';
 import type { Blas } from '../runtime/blas.js';
 import { mergeByCosine } from '../select/cosine.js';
 import type { Reduction } from '../../passes/cut-channels.js';
-import { absorbAll, type Absorption } from './absorb.js';
+import type { Absorption } from '../select/span.js';
+import { absorbAll } from './absorb.js';
 
 /** A threshold for all spaces, or by node with 1 (nothing merged) for those not named. */
 export type Thresholds = number | ReadonlyMap<string, number>;

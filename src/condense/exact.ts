@@ -19,7 +19,8 @@ import type { Matrix } from '../linalg/matrix.js';
 import type { Blas } from '../runtime/blas.js';
 import { duplicateRows } from '../select/exact.js';
 import type { Reduction } from '../../passes/cut-channels.js';
-import { absorbAll, type Absorption } from './absorb.js';
+import type { Absorption } from '../select/span.js';
+import { absorbAll } from './absorb.js';
 
 /** What became of a channel that leaves. */
 type Fate =

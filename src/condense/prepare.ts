@@ -124,7 +124,8 @@ function rowsPerRun(shapes: ReadonlyMap<string, readonly number[]>, probed: numb
   return Math.max(1, Math.min(MOST_ROWS, Math.floor((memory * BATCH_SHARE) / Math.max(bytes, 1))));
 }
 
-/** Batches over some folds. `foldOf` maps a fold to the part its moments belong to. A graph with a fixed batch leaves out a short last run. */
+/** Batches over some folds. `foldOf` maps a fold to the part its moments belong to. A graph with a fixed batch leaves out a short last run; a fold too
+ * small for a single one repeats its rows. */
 export function batchesOf(data: CalibrationRows, folds: readonly number[], foldOf: (fold: number) => number): Batch[] {
   const batches: Batch[] = [];
   const exact = data.fitData.fixedBatch !== undefined;
@@ -132,8 +133,11 @@ export function batchesOf(data: CalibrationRows, folds: readonly number[], foldO
     const rows = data.folds[fold]!;
     for (let start = 0; start < rows.length; start += data.batch) {
       const part = rows.subarray(start, Math.min(start + data.batch, rows.length));
-      if (exact && part.length < data.batch) continue;
-      batches.push(lazyBatch(data.fitData, part, foldOf(fold)));
+      if (!exact || part.length === data.batch) batches.push(lazyBatch(data.fitData, part, foldOf(fold)));
+      else if (start === 0) {
+        const filled = Int32Array.from({ length: data.batch }, (_, i) => rows[i % rows.length]!);
+        batches.push(lazyBatch(data.fitData, filled, foldOf(fold)));
+      }
     }
   }
   return batches;

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { Model } from '../graph/ir.js';
 import type { VerificationReport } from '../verify/report-types.js';
 import { VERSION } from '../version.js';
@@ -31,7 +30,8 @@ export function withProvenance(
   }));
   const entries: [string, string][] = [
     ['version', VERSION],
-    ['input_sha256', model.source?.sha256 ?? createHash('sha256').update('').digest('hex')],
+    // A model made in memory has no file to name.
+    ...(model.source === undefined ? [] : [['input_sha256', model.source.sha256] satisfies [string, string]]),
     ['options', JSON.stringify(settings)],
     ['parameters', `${facts.parametersBefore} -> ${facts.parametersAfter}`],
     ['verified', String(facts.verified)],

@@ -1,5 +1,4 @@
 /** The three methods, from a prepared model to a reduced one. Nothing here looks at the check rows. */
-import { gatherRows } from '../calibration/dataset.js';
 import { FOLDS } from '../calibration/split.js';
 import { analyseChannels } from '../channels/analysis.js';
 import { label } from '../channels/tracker.js';
@@ -9,6 +8,7 @@ import { raise } from '../diagnostics/diagnostic.js';
 import { budgetTooSmall } from '../diagnostics/plan.js';
 import { overfitted, type DataNote } from '../diagnostics/calibration.js';
 import { deleteNewlyDead, parameterCount } from '../graph/edit.js';
+import type { Feeds } from '../graph/feeds.js';
 import type { Model } from '../graph/ir.js';
 import { ParameterCost } from '../plan/cost.js';
 import { widthCurve } from '../plan/curves.js';
@@ -19,13 +19,15 @@ import { withSession } from '../runtime/session.js';
 import { probeShapes } from '../runtime/shapes.js';
 import { cutChannels, type Reduction } from '../../passes/cut-channels.js';
 import { refitInSequence } from '../../passes/refit.js';
+import { keepMask } from '../channels/keep.js';
+import { chooseChannels, orderSpace, type OrderedSpace } from '../select/ordered-space.js';
 import { cosineReduction } from './cosine.js';
 import { exactReduction } from './exact.js';
 import { collectModelMoments, type ModelMoments } from './model-moments.js';
 import { nameFilter } from './names.js';
 import type { CondenseOptions } from './options.js';
 import { batchesOf, type Prepared } from './prepare.js';
-import { chooseChannels, keepMask, orderSpace, spanReduction, type OrderedSpace } from './span.js';
+import { spanReduction } from './span.js';
 import { fixedWidths } from './widths.js';
 
 /** What a pass did, for the report. */
@@ -90,6 +92,8 @@ export async function reduceExactly(prepared: Prepared, options: CondenseOptions
 /** Reduces by `cosine`: the paper's merge, with thresholds given or found for the budget. */
 export async function reduceByCosine(prepared: Prepared, options: CondenseOptions): Promise<Reduced> {
   const { original, analysis, blas } = prepared;
+  const budget = parameterBudget(original, options.keepParams);
+  if (analysis.spaces.length === 0) return untouched(original, budget);
   const moments = await collectModelMoments(prepared, batchesOf(prepared.data, ALL, asValidation), options.onProgress);
   const attempt = async (threshold: CondenseOptions['threshold']): Promise<Model> => {
     const reduction = await cosineReduction(original, analysis, moments.all, threshold ?? 0.99, blas);
@@ -108,7 +112,6 @@ export async function reduceByCosine(prepared: Prepared, options: CondenseOption
   if (options.threshold !== undefined || (options.keepParams === undefined && options.maxError === undefined)) {
     return finish(options.threshold ?? 0.99);
   }
-  const budget = parameterBudget(original, options.keepParams);
   const validation = options.maxError === undefined ? undefined : await validationRows(prepared);
   const fits = async (threshold: number): Promise<boolean> => {
     const model = await attempt(threshold);
@@ -131,7 +134,8 @@ export async function reduceByCosine(prepared: Prepared, options: CondenseOption
 /** Reduces by `span`: plans the widths for the budget, chooses channels, absorbs, refits in sequence. */
 export async function reduceBySpan(prepared: Prepared, options: CondenseOptions): Promise<Reduced> {
   const { original, analysis, blas } = prepared;
-  if (analysis.spaces.length === 0) return { model: original, passes: [], warnings: [] };
+  const explicitBudget = parameterBudget(original, options.keepParams);
+  if (analysis.spaces.length === 0) return untouched(original, explicitBudget);
   const moments = await collectModelMoments(prepared, batchesOf(prepared.data, ALL, asValidation), options.onProgress);
   const ordered: OrderedSpace[] = [];
   for (const space of analysis.spaces) {
@@ -149,7 +153,6 @@ export async function reduceBySpan(prepared: Prepared, options: CondenseOptions)
     pinned(curve, fixed.get(i)),
   );
   const builder = new SpanBuilder(prepared, options, moments, ordered);
-  const explicitBudget = parameterBudget(original, options.keepParams);
   if (explicitBudget !== undefined || (options.keep !== undefined && options.maxError === undefined)) {
     const widths = planOrRaise(curves, cost, explicitBudget ?? Infinity, original);
     return {
@@ -273,7 +276,7 @@ async function measureCurves(
   options: CondenseOptions,
 ): Promise<WidthCurve[]> {
   const { original, analysis, blas, session } = prepared;
-  const { feeds } = trialFeeds(prepared);
+  const feeds = trialFeeds(prepared);
   const tunable = await TunableModel.open(original, analysis, session);
   try {
     const reference = await tunable.run(feeds, []);
@@ -295,20 +298,22 @@ async function measureCurves(
   }
 }
 
-function trialFeeds({ data }: Prepared): { feeds: ReturnType<typeof gatherRows>[] } {
-  const rows = data.folds[VALIDATION]!;
-  const feeds: ReturnType<typeof gatherRows>[] = [];
+/** Validation rows that plans are tried on. */
+function trialFeeds({ data }: Prepared): Feeds[] {
   const most = data.fitData.fixedBatch === undefined ? TRIAL_ROWS : Math.min(TRIAL_ROWS, TRIAL_RUNS * data.batch);
-  for (let start = 0; start < Math.min(rows.length, most); start += data.batch) {
-    const part = rows.subarray(start, Math.min(start + data.batch, rows.length, most));
-    if (data.fitData.fixedBatch === undefined || part.length === data.batch) feeds.push(gatherRows(data.fitData, part));
+  const feeds: Feeds[] = [];
+  let rows = 0;
+  for (const batch of batchesOf(data, [VALIDATION], () => 0)) {
+    if (rows >= most) break;
+    feeds.push(batch.feeds);
+    rows += batch.rows.length;
   }
-  return { feeds };
+  return feeds;
 }
 
 /** Validation rows and what the original computes on them. */
 async function validationRows(prepared: Prepared): Promise<{ nrmse(model: Model): Promise<number> }> {
-  const { feeds } = trialFeeds(prepared);
+  const feeds = trialFeeds(prepared);
   const run = (model: Model): Promise<Outputs> =>
     withSession(model, prepared.session, async (session) => {
       const outputs: Outputs[number][] = [];
@@ -323,6 +328,13 @@ async function validationRows(prepared: Prepared): Promise<{ nrmse(model: Model)
 function parameterBudget(model: Model, keepParams: number | undefined): number | undefined {
   if (keepParams === undefined) return undefined;
   return keepParams <= 1 ? Math.floor(keepParams * parameterCount(model)) : Math.floor(keepParams);
+}
+
+/** A model without anything to condense meets a budget only if it is within it already. */
+function untouched(model: Model, budget: number | undefined): Reduced {
+  const parameters = parameterCount(model);
+  if (budget !== undefined && budget < parameters) raise(budgetTooSmall(budget, parameters, parameters));
+  return { model, passes: [], warnings: [] };
 }
 
 function planOrRaise(curves: readonly WidthCurve[], cost: ParameterCost, budget: number, model: Model): Int32Array {

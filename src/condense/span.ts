@@ -4,97 +4,12 @@
  */
 import type { Moments } from '../calibration/moments.js';
 import type { Site } from '../channels/sites.js';
-import { FIXED, type ChannelAnalysis, type ChannelSpace } from '../channels/types.js';
+import type { ChannelAnalysis } from '../channels/types.js';
 import type { Model } from '../graph/ir.js';
-import { addToDiagonal, type Matrix } from '../linalg/matrix.js';
-import { regularisedInverse } from '../linalg/regularised.js';
-import { correlation } from '../linalg/standardise.js';
 import type { Blas } from '../runtime/blas.js';
-import { nestedOrder } from '../select/nested-order.js';
-import { selectionSites, type SelectionSite } from '../select/space-problem.js';
-import { absorb } from '../select/span.js';
-import { improveBySwaps } from '../select/swaps.js';
-import { absorbAll, type Absorption } from './absorb.js';
+import { absorbSite } from '../select/span.js';
+import { absorbAll } from './absorb.js';
 import type { Reduction } from '../../passes/cut-channels.js';
-
-/** Ridge of the selection, relative to the mean diagonal: keeps nearly singular covariances invertible without moving the choice. */
-const SELECTION_RIDGE = 1e-7;
-/** Ridge of the absorption on standardised features; the refit chooses its own by cross-validation. */
-const ABSORPTION_RIDGE = 1e-8;
-/** Swaps at the final width, as a share of the width. */
-const SWAP_SHARE = 0.1;
-
-/** A space with its nested order: the set for every width, and what each loses as seen by the consumers. */
-export interface OrderedSpace {
-  readonly space: ChannelSpace;
-  readonly sites: readonly SelectionSite[];
-  /** Positions in `space.channels`, the most useful first: the first k are kept at width k. */
-  readonly ranking: Int32Array;
-  /** Local loss at each width 0 … size: squared error of the consumers' standardised outputs. */
-  readonly loss: Float64Array;
-}
-
-/** Orders the channels of a space by one greedy run. */
-export async function orderSpace(
-  model: Model,
-  space: ChannelSpace,
-  moments: (site: Site) => Moments,
-  mode: 'eliminate' | 'cholesky',
-  blas: Blas,
-): Promise<OrderedSpace> {
-  const sites = await selectionSites(model, space, moments, blas);
-  const size = space.channels.length;
-  const greedy: { M: Matrix; N: Matrix }[] = [];
-  let total = 0;
-  for (const { C: exact, W } of sites.map(standardised)) {
-    // The ridge of the selection bounds N_jj / M_jj where both are what rounding left.
-    const C = addToDiagonal(exact, SELECTION_RIDGE);
-    const A = await blas.gemm(W, W, { transA: true });
-    for (let i = 0; i < A.data.length; i++) total += A.data[i]! * C.data[i]!;
-    if (mode === 'eliminate') greedy.push({ M: (await regularisedInverse(exact, SELECTION_RIDGE, blas)).result, N: A });
-    else greedy.push({ M: C, N: await blas.gemm(await blas.gemm(C, A), C) });
-  }
-  const { order, cost } = await nestedOrder(greedy, { mode: mode === 'eliminate' ? 'eliminate' : 'select', blas });
-  const ranking = mode === 'eliminate' ? Int32Array.from(order).reverse() : Int32Array.from(order);
-  const loss = new Float64Array(size + 1);
-  if (mode === 'eliminate') {
-    // order[i] is the i-th to go: width size - 1 - i remains.
-    let sum = 0;
-    for (let i = 0; i < order.length; i++) loss[size - 1 - i] = sum += cost[i]!;
-  } else {
-    let rest = total;
-    loss[0] = total;
-    for (let i = 0; i < order.length; i++) loss[i + 1] = rest = Math.max(0, rest - cost[i]!);
-    loss[size] = 0;
-  }
-  return { space, sites, ranking, loss };
-}
-
-/** Channels kept at a width: the head of the ranking, improved by swaps. */
-export async function chooseChannels(
-  ordered: OrderedSpace,
-  width: number,
-  blas: Blas,
-  swaps = true,
-): Promise<Int32Array> {
-  const size = ordered.space.channels.length;
-  let kept: Int32Array = ordered.ranking.slice(0, width).sort();
-  if (swaps && width > 0 && width < size) {
-    const sites = ordered.sites.map(standardised).map(({ C, W }) => ({ C: addToDiagonal(C, SELECTION_RIDGE), W }));
-    kept = (await improveBySwaps(sites, kept, { maxSwaps: Math.max(4, Math.round(SWAP_SHARE * width)), blas })).kept;
-  }
-  return kept.map((i) => ordered.space.channels[i]!);
-}
-
-/** The keep mask of a choice of channels by space. */
-export function keepMask(analysis: ChannelAnalysis, kept: ReadonlyMap<number, Int32Array>): Uint8Array {
-  const keep = new Uint8Array(analysis.channelCount).fill(1);
-  for (const space of analysis.spaces) {
-    const stay = new Set(kept.get(space.id) ?? space.channels);
-    for (const c of space.channels) if (!stay.has(c)) keep[c] = 0;
-  }
-  return keep;
-}
 
 /** The reduction that keeps some channels and absorbs the others by least squares. */
 export async function spanReduction(
@@ -109,24 +24,4 @@ export async function spanReduction(
     keep,
     absorbed: await absorbAll(model, analysis, keep, (site) => absorbSite(site, keep, moments(site), blas), blas),
   };
-}
-
-/** x ≈ T x_K + t at one site by least squares. */
-export async function absorbSite(site: Site, keep: Uint8Array, moments: Moments, blas: Blas): Promise<Absorption> {
-  const kept: number[] = [];
-  site.features.forEach((c, f) => {
-    if (c === FIXED || keep[c] === 1) kept.push(f);
-  });
-  const indices = Int32Array.from(kept);
-  const { T, t } = await absorb(moments.xx(site.centred), moments.meanX(), indices, ABSORPTION_RIDGE, {
-    centred: site.centred,
-    blas,
-  });
-  return { kept: indices, T, t };
-}
-
-/** The problem in coordinates where every channel has unit second moment: the same problem, better conditioned. */
-function standardised({ C, W }: SelectionSite): { C: Matrix; W: Matrix } {
-  const { R, scale } = correlation(C);
-  return { C: R, W: { ...W, data: W.data.map((w, i) => (scale[i % W.cols] === 0 ? 0 : w / scale[i % W.cols]!)) } };
 }

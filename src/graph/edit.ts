@@ -1,5 +1,5 @@
 import type { Attribute, Graph, Model, Node, ValueInfo } from './ir.js';
-import { elementCount, type DataType, type Tensor } from './tensor.js';
+import { elementCount, isFloat, type Tensor } from './tensor.js';
 import { freeNames, subgraphs } from './uses.js';
 
 /** A copy that can be edited without touching the original: nodes and lists are copied, tensors and attributes (immutable) are shared. */
@@ -120,13 +120,6 @@ function findDead(graph: Graph): string[] {
     pending.push(...node.inputs, ...subgraphs(node).flatMap((g) => [...freeNames(g)]));
   }
   return [...producer.keys(), ...graph.initializers.keys()].filter((name) => name !== '' && !live.has(name));
-}
-
-const FLOATS: ReadonlySet<DataType> = new Set(['float32', 'float64', 'float16', 'bfloat16']);
-
-/** Whether the elements are floating-point numbers. */
-export function isFloat(dtype: DataType | undefined): boolean {
-  return dtype !== undefined && FLOATS.has(dtype);
 }
 
 /**

@@ -39,3 +39,10 @@ export interface Tensor {
 export function elementCount(dims: readonly number[]): number {
   return dims.reduce((product, d) => product * d, 1);
 }
+
+const FLOATS: ReadonlySet<DataType> = new Set(['float32', 'float64', 'float16', 'bfloat16']);
+
+/** Whether the elements are floating-point numbers. */
+export function isFloat(dtype: DataType | undefined): boolean {
+  return dtype !== undefined && FLOATS.has(dtype);
+}

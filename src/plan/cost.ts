@@ -1,8 +1,8 @@
 import { FIXED, type ChannelAnalysis } from '../channels/types.js';
 import { held } from '../channels/weights.js';
-import { isFloat, parameterCount } from '../graph/edit.js';
+import { parameterCount } from '../graph/edit.js';
 import type { Model } from '../graph/ir.js';
-import { elementCount } from '../graph/tensor.js';
+import { elementCount, isFloat } from '../graph/tensor.js';
 
 /**
  * Parameters of the reduced model as a function of the widths: spaces interact, because a weight's size is the product of two widths.

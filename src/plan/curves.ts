@@ -7,17 +7,21 @@
 import type { Moments } from '../calibration/moments.js';
 import type { Site } from '../channels/sites.js';
 import type { ChannelAnalysis } from '../channels/types.js';
+import { keepMask } from '../channels/keep.js';
 import { readWeight } from '../channels/weights.js';
-import { absorbSite, keepMask, type OrderedSpace } from '../condense/span.js';
 import type { Feeds, NumericArray } from '../graph/feeds.js';
 import type { Model } from '../graph/ir.js';
 import type { Blas } from '../runtime/blas.js';
+import type { OrderedSpace } from '../select/ordered-space.js';
+import { absorbSite } from '../select/span.js';
 import { standardisedSquaredError } from './output-error.js';
 import type { WidthCurve } from './search.js';
 import type { Trial, TunableModel } from './tunable-model.js';
 
 /** Shares of a space's width at which it is tried. */
 const TRIED = [0.5, 0.2, 0.07, 0.02];
+/** Least fall of the predicted error per channel: a flat stretch would leave a budget unspent. */
+const FALL = 1 - 1e-6;
 
 export interface CurveContext {
   readonly model: Model;
@@ -43,10 +47,10 @@ export async function widthCurve(ordered: OrderedSpace, context: CurveContext): 
     if (error > 1e-13 && loss > 0) points.push({ width, logRatio: Math.log(error / loss) });
   }
   const error = new Float64Array(size + 1);
-  for (let k = size - 1; k >= 0; k--) {
-    const predicted = ordered.loss[k]! * Math.exp(interpolate(points, k));
-    error[k] = Math.max(predicted, error[k + 1]!);
-  }
+  const predicted = (k: number): number => ordered.loss[k]! * Math.exp(interpolate(points, k));
+  error[0] = predicted(0);
+  // What k channels can do, k + 1 can do as well: a point that was measured too high counts for nothing above a lower one.
+  for (let k = 1; k < size; k++) error[k] = Math.min(predicted(k), error[k - 1]! * FALL);
   return { size, minimum: others > 0 ? 0 : 1, error };
 }
 

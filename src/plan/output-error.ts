@@ -1,4 +1,5 @@
 import type { NumericArray } from '../graph/feeds.js';
+import { float16ToNumber } from '../graph/float16.js';
 
 /** A model's outputs on some rows, batch by batch. */
 export type Outputs = readonly ReadonlyMap<string, NumericArray>[];
@@ -47,13 +48,14 @@ function outputError(reference: readonly NumericArray[], candidate: readonly Num
   return counted === 0 ? undefined : sum / counted;
 }
 
-/** The elements of all batches one behind the other; undefined where they are not float32 or float64. */
+/** The elements of all batches one behind the other; undefined where they are no floating-point numbers. */
 function joined(parts: readonly NumericArray[]): Float64Array | undefined {
   const result = new Float64Array(parts.reduce((sum, p) => sum + p.data.length, 0));
   let at = 0;
-  for (const { data } of parts) {
-    if (!(data instanceof Float32Array || data instanceof Float64Array)) return undefined;
-    result.set(data, at);
+  for (const { data, dtype } of parts) {
+    if (dtype === 'float16') result.set(Float64Array.from(data as Uint16Array, float16ToNumber), at);
+    else if (data instanceof Float32Array || data instanceof Float64Array) result.set(data, at);
+    else return undefined;
     at += data.length;
   }
   return result;

@@ -1,7 +1,7 @@
 /** Reports as text for people. */
 import { styleText } from 'node:util';
 import type { VerificationReport } from '../verify/report-types.js';
-import type { CondenseReport } from './report.js';
+import type { CondenseReport, NodeReport } from './report.js';
 import { formatTable } from './table.js';
 
 /** Colours only where the stream shows them; `styleText` itself honours NO_COLOR. */
@@ -10,11 +10,9 @@ export interface FormatOptions {
   readonly width: number;
 }
 
-/** The table of nodes, the sizes and the errors of a reduction. */
-export function formatCondenseReport(report: CondenseReport, { colour, width }: FormatOptions): string[] {
-  const paint = (format: Parameters<typeof styleText>[0], text: string): string =>
-    colour ? styleText(format, text) : text;
-  const lines = formatTable(
+/** Every Gemm, MatMul and Conv with its width, or the reason why it was left. */
+export function formatNodes(nodes: readonly NodeReport[], width: number): string[] {
+  return formatTable(
     [
       { title: 'node' },
       { title: 'op' },
@@ -22,7 +20,7 @@ export function formatCondenseReport(report: CondenseReport, { colour, width }: 
       { title: 'after', align: 'right' },
       { title: 'why it was left' },
     ],
-    report.nodes.map((n) => [
+    nodes.map((n) => [
       n.node,
       n.opType,
       n.before === undefined ? '' : String(n.before),
@@ -33,6 +31,13 @@ export function formatCondenseReport(report: CondenseReport, { colour, width }: 
     ]),
     width,
   );
+}
+
+/** The table of nodes, the sizes and the errors of a reduction. */
+export function formatCondenseReport(report: CondenseReport, { colour, width }: FormatOptions): string[] {
+  const paint = (format: Parameters<typeof styleText>[0], text: string): string =>
+    colour ? styleText(format, text) : text;
+  const lines = formatNodes(report.nodes, width);
   const before = report.input.size;
   const after = report.output.size;
   const change = (a: number, b: number): string[] => [
@@ -91,7 +96,7 @@ export function formatVerification(report: VerificationReport, { colour, width }
       number(o.maxAbs),
       number(o.maxRel),
       o.cosine === null ? '-' : o.cosine.toFixed(6),
-      share(o.agreement),
+      o.classScores ? share(o.agreement) : '-',
       o.integer ? share(o.equal) : '-',
       o.shapeMismatch ?? String(o.nonFinite),
     ]),

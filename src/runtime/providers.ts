@@ -16,6 +16,11 @@ export interface ProviderResolution {
   readonly notes: readonly string[];
 }
 
+/** Keeps onnxruntime's own log lines off stderr: what matters in them comes back as errors. For a process of our own, not for a host's. */
+export function silenceRuntime(): void {
+  ort.env.logLevel = 'fatal';
+}
+
 /**
  * Finds out whether the provider works by running one node on it: onnxruntime-node throws where a provider's library or device is missing,
  * it does not fall back by itself.

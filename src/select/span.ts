@@ -5,10 +5,27 @@
  *
  * so that keeping all is exact whatever λ is. For a consumer without a constant term C is uncentred and t = 0.
  */
+import { productType } from '../calibration/instrument.js';
+import type { Moments } from '../calibration/moments.js';
+import { keptIndices } from '../channels/keep.js';
+import type { Site } from '../channels/sites.js';
 import { complement, gather, zeros, type Matrix } from '../linalg/matrix.js';
 import { regularisedSolve } from '../linalg/regularised.js';
 import { correlation } from '../linalg/standardise.js';
 import type { Blas } from '../runtime/blas.js';
+
+/** Ridge of the absorption on standardised features, above what the products' type rounds to; the refit chooses its own by cross-validation. */
+const ABSORPTION_RIDGE = { float32: 1e-6, float64: 1e-8 };
+
+/** x ≈ T x_K + t at one site. */
+export interface Absorption {
+  /** K: features that stay, ascending. */
+  readonly kept: Int32Array;
+  /** features × |K|. */
+  readonly T: Matrix;
+  /** Constant part of each feature; zeros where nothing constant is absorbed. */
+  readonly t: Float64Array;
+}
 
 /**
  * @param C n × n second moments, centred or not
@@ -48,4 +65,20 @@ export async function absorb(
     }
   }
   return { T, t };
+}
+
+/** x ≈ T x_K + t at one site by least squares. */
+export async function absorbSite(site: Site, keep: Uint8Array, moments: Moments, blas: Blas): Promise<Absorption> {
+  const kept = keptIndices(site.features, keep);
+  const { T, t } = await absorb(
+    moments.xx(site.centred),
+    moments.meanX(),
+    kept,
+    ABSORPTION_RIDGE[productType(moments.n)],
+    {
+      centred: site.centred,
+      blas,
+    },
+  );
+  return { kept, T, t };
 }

@@ -4,7 +4,8 @@ import { readBias, readWeight } from '../../src/channels/weights.js';
 import type { Model } from '../../src/graph/ir.js';
 import type { Tensor } from '../../src/graph/tensor.js';
 import type { Matrix } from '../../src/linalg/matrix.js';
-import { cutChannels, keptIndices, type Reduction } from '../../passes/cut-channels.js';
+import { keptIndices } from '../../src/channels/keep.js';
+import { cutChannels, type Reduction } from '../../passes/cut-channels.js';
 import { buildModel, node, type AttributeValue } from '../build-model.js';
 import { analyse, constant, outputsOf, randomFeeds, relativeDifference, summary, weights } from '../dense.js';
 

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Model } from '../../src/graph/ir.js';
 import { toIntegers } from '../../src/graph/tensor-data.js';
-import { cutChannels, keptIndices } from '../../passes/cut-channels.js';
+import { keptIndices } from '../../src/channels/keep.js';
+import { cutChannels } from '../../passes/cut-channels.js';
 import { buildModel, node } from '../build-model.js';
 import {
   analyse,

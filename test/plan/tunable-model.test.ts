@@ -1,10 +1,12 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { keepMask, spanReduction } from '../../src/condense/span.js';
+import { keepMask } from '../../src/channels/keep.js';
+import { spanReduction } from '../../src/condense/span.js';
 import { parameterCount } from '../../src/graph/edit.js';
 import { ParameterCost } from '../../src/plan/cost.js';
 import { TunableModel, type Trial } from '../../src/plan/tunable-model.js';
 import { Blas } from '../../src/runtime/blas.js';
-import { cutChannels, keptIndices } from '../../passes/cut-channels.js';
+import { keptIndices } from '../../src/channels/keep.js';
+import { cutChannels } from '../../passes/cut-channels.js';
 import { buildModel, node } from '../build-model.js';
 import { analyse, CPU, momentsOf, outputsOf, randomFeeds, weights } from '../dense.js';
 

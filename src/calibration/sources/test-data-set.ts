@@ -25,7 +25,8 @@ export const testDataSet: DataFormat = {
         const input = inputs[number(file)];
         if (input === undefined)
           raise(dataMalformed(path.join(folder, file), `the model has ${inputs.length} input(s)`));
-        const tensor = decodeTensor(readFileSync(path.join(folder, file)), path.join(folder, file));
+        const full = path.join(folder, file);
+        const tensor = decodeTensor(readFileSync(full), (reason) => dataMalformed(full, reason));
         arrays.set(input.name, { dtype: tensor.dtype, dims: tensor.dims, data: toTypedArray(tensor) });
       }
       yield { arrays, file: folder, combine: 'append' };
