@@ -57,6 +57,9 @@ const MARGIN = 0.9;
 /** Models that the closed loop of `--max-error` makes. */
 const LOOPS = 6;
 
+/** Mean squared standardised error of a fit below which it does not matter how it compares with the fitted rows': a thousandth, squared. */
+const NEGLIGIBLE = 1e-6;
+
 const TRAINING = Array.from({ length: FOLDS }, (_, f) => f).filter((f) => f !== VALIDATION);
 const ALL = Array.from({ length: FOLDS }, (_, f) => f);
 const asValidation = (fold: number): number => (fold === VALIDATION ? 1 : 0);
@@ -250,7 +253,7 @@ class SpanBuilder {
         options.onProgress?.({ stage: 'refit', message: label(consumer.node), done, total }),
       onFit: (consumer: Consumer, fit) => {
         const ratio = Math.sqrt(fit.validation / fit.fitted);
-        if (ratio > 2 && fit.validation > 1e-10) warnings.push(overfitted(label(consumer.node), ratio));
+        if (ratio > 2 && fit.validation > NEGLIGIBLE) warnings.push(overfitted(label(consumer.node), ratio));
       },
     });
     const passes = [...cut.passes, { name: refitInSequence.name, changed: refit.changed, notes: refit.notes }];
