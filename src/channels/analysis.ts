@@ -48,9 +48,17 @@ function pinSharedConstants(tracker: Tracker): void {
     if (tracker.constantUseCount(holder) <= 1) continue;
     tracker.pin(
       channels,
-      refusal('WEIGHT_SHARED', [holder], `the constant '${holder}' is used at more than one place`),
+      refusal('WEIGHT_SHARED', readers(tracker, holder), `the constant '${holder}' is used at more than one place`),
     );
   }
+}
+
+/** The nodes that read a constant, Identity nodes on the way not counted. */
+function readers(tracker: Tracker, constant: string): string[] {
+  return tracker.uses.uses(constant).flatMap(({ node }) => {
+    const through = node.domain === '' && node.opType === 'Identity' ? node.outputs[0]! : undefined;
+    return through === undefined ? [label(node)] : readers(tracker, through);
+  });
 }
 
 /** A consumer that reads several features of one channel (a Flatten folded positions into features) needs selection by blocks. */

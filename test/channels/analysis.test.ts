@@ -308,7 +308,7 @@ describe('refusals', () => {
       ]),
       'm',
       'WEIGHT_SHARED',
-      ['b5'],
+      ['h', 'a'],
     ],
     [
       'a weight that is computed',
