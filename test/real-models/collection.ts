@@ -13,6 +13,7 @@ export interface Entry {
   readonly name: string;
   readonly model: string;
   readonly parameters: number;
+  readonly tags: readonly string[];
   readonly feed: { readonly batch: 'any' | 1 | 'none' };
   readonly calib: DataFile;
   readonly test: DataFile;
