@@ -22,6 +22,7 @@ import type { VerificationReport } from '../verify/report-types.js';
 import { parseTolerance } from '../verify/tolerance.js';
 import { VERSION } from '../version.js';
 import { BudgetError } from './budget-error.js';
+import { checkOutputNames } from './names.js';
 import type { CondenseOptions } from './options.js';
 import { dataInputs, prepare, type Prepared } from './prepare.js';
 import { withProvenance } from './provenance.js';
@@ -255,6 +256,7 @@ export async function verify(
   if (names(a.graph.outputs) !== names(b.graph.outputs)) {
     raise(interfacesDiffer(`their outputs are ${names(a.graph.outputs)} and ${names(b.graph.outputs)}`));
   }
+  checkOutputNames(a, options.classes);
   const dataset = await loadDataset(options.data, dataInputs(a), { maxRows: options.maxRows });
   const { provider } = await resolveProvider(options.provider ?? 'cpu');
   const rows = Int32Array.from({ length: dataset.rows }, (_, i) => i);

@@ -14,7 +14,7 @@ import { resolveProvider } from '../runtime/providers.js';
 import type { SessionOptions } from '../runtime/session.js';
 import { probeShapes } from '../runtime/shapes.js';
 import { orderNodes } from '../../passes/order-nodes.js';
-import { nameFilter } from './names.js';
+import { checkNodeNames, checkOutputNames, nameFilter } from './names.js';
 import { DEFAULT_MEMORY, type CondenseOptions } from './options.js';
 
 /** Everything that a method needs: the ordered model, its channels, and rows with their parts. */
@@ -63,6 +63,7 @@ export function dataInputs(model: Model): InputSpec[] {
 
 /** Reads and splits the data, asks for shapes and analyses the channels. @throws CondenseError for anything wrong with the input. */
 export async function prepare(model: Model, options: CondenseOptions, blas: Blas): Promise<Prepared> {
+  checkOutputNames(model, options.classes);
   const { model: original, changed } = await orderNodes.run(model, undefined);
   const { provider, notes } = await resolveProvider(options.provider ?? 'cpu');
   const session: SessionOptions = { provider };
@@ -71,6 +72,7 @@ export async function prepare(model: Model, options: CondenseOptions, blas: Blas
   const probe = Array.from({ length: rows.fitData.fixedBatch ?? Math.min(PROBE_ROWS, rows.fitData.rows) }, (_, i) => i);
   const shapes = await probeShapes(original, gatherRows(rows.fitData, probe), session);
   const analysis = analyseChannels(original, shapes, nameFilter(options.include, options.exclude));
+  checkNodeNames(analysis, options);
   const { fixedBatch } = rows.fitData;
   const batch = fixedBatch ?? options.batch ?? rowsPerRun(shapes, probe.length, memory);
   const stack = fixedBatch === undefined ? 1 : Math.max(1, Math.ceil(STACKED_ROWS / fixedBatch));

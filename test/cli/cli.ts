@@ -1,0 +1,69 @@
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect } from 'vitest';
+
+const repoRoot = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
+const main = builtMain();
+
+/** What a run of the command line left behind. */
+export interface CliResult {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/**
+ * Runs the built command line as a process, its streams piped. Whatever it does, stderr must hold neither colours nor a stack trace, and
+ * stdout exactly one JSON document with `--json`.
+ * @param whileRunning is told of the process's first moments, to send it a signal
+ */
+export async function runCli(args: readonly string[], whileRunning?: (kill: Kill) => void): Promise<CliResult> {
+  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  whileRunning?.((signal) => child.kill(signal));
+  const code = await new Promise<number | null>((resolve, reject) => child.on('error', reject).on('close', resolve));
+  // eslint-disable-next-line no-control-regex -- that is what is looked for
+  expect(stderr).not.toMatch(/\u001b\[/);
+  expect(stderr).not.toMatch(/^\s+at /m);
+  if (args.includes('--json') && code !== 130) expect(JSON.parse(stdout)).toMatchObject({ schemaVersion: 1 });
+  return { code, stdout, stderr };
+}
+
+/** Sends a signal to the process. */
+export type Kill = (signal: NodeJS.Signals) => void;
+
+/** A folder that all tests of a file share; `inside('net.onnx')` is a path in it. */
+export function sharedFolder(): (...parts: string[]) => string {
+  let root: string | undefined;
+  beforeAll(() => {
+    root = mkdtempSync(path.join(os.tmpdir(), 'onnx-condense-cli-'));
+  });
+  afterAll(() => {
+    if (root !== undefined) rmSync(root, { recursive: true, force: true });
+  });
+  return (...parts) => path.join(root ?? '', ...parts);
+}
+
+/** Names in a folder, sorted. */
+export function filesIn(folder: string): string[] {
+  return readdirSync(folder).sort();
+}
+
+/** The entry point of the build. Tests of an old build would prove nothing about the sources, so it must be newer than they are. */
+function builtMain(): string {
+  const file = path.join(repoRoot, 'dist/src/cli/main.js');
+  if (!existsSync(file)) throw new Error(`${file} does not exist: run 'npm run build' first`);
+  const built = statSync(file).mtimeMs;
+  for (const folder of ['src', 'passes']) {
+    for (const name of readdirSync(path.join(repoRoot, folder), { recursive: true, encoding: 'utf8' })) {
+      if (name.endsWith('.ts') && statSync(path.join(repoRoot, folder, name)).mtimeMs > built)
+        throw new Error(`${folder}/${name} is newer than dist: run 'npm run build' first`);
+    }
+  }
+  return file;
+}
