@@ -11,7 +11,7 @@ import type { Model } from '../graph/ir.js';
 import { elementCount } from '../graph/tensor.js';
 import type { Blas } from '../runtime/blas.js';
 import { resolveProvider } from '../runtime/providers.js';
-import type { SessionOptions } from '../runtime/session.js';
+import { withSession, type SessionOptions } from '../runtime/session.js';
 import { probeShapes } from '../runtime/shapes.js';
 import { orderNodes } from '../../passes/order-nodes.js';
 import { checkNodeNames, checkOutputNames, nameFilter } from './names.js';
@@ -70,7 +70,10 @@ export async function prepare(model: Model, options: CondenseOptions, blas: Blas
   const memory = options.memory ?? DEFAULT_MEMORY;
   const rows = await loadRows(original, options);
   const probe = Array.from({ length: rows.fitData.fixedBatch ?? Math.min(PROBE_ROWS, rows.fitData.rows) }, (_, i) => i);
-  const shapes = await probeShapes(original, gatherRows(rows.fitData, probe), session);
+  const feeds = gatherRows(rows.fitData, probe);
+  const shapes = await probeShapes(original, feeds, session);
+  // No shapes: the probes may be at fault, or the model, which must load by itself even if nothing in it can be condensed.
+  if (shapes.size === feeds.size) await withSession(original, session, () => Promise.resolve());
   const analysis = analyseChannels(original, shapes, nameFilter(options.include, options.exclude));
   checkNodeNames(analysis, options);
   const { fixedBatch } = rows.fitData;

@@ -27,7 +27,6 @@ export async function runCli(args: readonly string[], whileRunning?: (kill: Kill
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
   whileRunning?.((signal) => child.kill(signal));
   const code = await new Promise<number | null>((resolve, reject) => child.on('error', reject).on('close', resolve));
-  // eslint-disable-next-line no-control-regex -- that is what is looked for
   expect(stderr).not.toMatch(/\u001b\[/);
   expect(stderr).not.toMatch(/^\s+at /m);
   if (args.includes('--json') && code !== 130) expect(JSON.parse(stdout)).toMatchObject({ schemaVersion: 1 });
