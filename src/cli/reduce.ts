@@ -6,6 +6,7 @@ import { ExitCode, formatDiagnostic, raise, type Diagnostic } from '../diagnosti
 import { outputUnwritable } from '../diagnostics/onnx.js';
 import { checkFailed } from '../diagnostics/verify.js';
 import type { Model } from '../graph/ir.js';
+import { removeOnExit } from '../onnx/atomic-file.js';
 import { readModel, writeModel } from '../onnx/index.js';
 import { formatCondenseReport } from '../report/format.js';
 import type { CondenseReport } from '../report/report.js';
@@ -99,6 +100,7 @@ async function sameFile(a: string, b: string): Promise<boolean> {
 async function copyModel(model: Model, input: string, output: string): Promise<readonly string[]> {
   if ((model.source?.externalFiles.length ?? 0) > 0) return (await writeModel(model, output)).files;
   const temporary = `${output}.${process.pid}.tmp`;
+  const done = removeOnExit(temporary);
   try {
     await copyFile(input, temporary);
     await rename(temporary, output);
@@ -106,5 +108,7 @@ async function copyModel(model: Model, input: string, output: string): Promise<r
   } catch (error) {
     await rm(temporary, { force: true });
     return raise(outputUnwritable(output, error instanceof Error ? error.message : String(error)), error);
+  } finally {
+    done();
   }
 }

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect } from 'vitest';
 
-const repoRoot = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
+export const repoRoot = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const main = builtMain();
 
 /** What a run of the command line left behind. */
@@ -18,23 +18,25 @@ export interface CliResult {
 /**
  * Runs the built command line as a process, its streams piped. Whatever it does, stderr must hold neither colours nor a stack trace, and
  * stdout exactly one JSON document with `--json`.
- * @param whileRunning is told of the process's first moments, to send it a signal
+ * @param interrupt sends a signal as soon as the process says `after` on stderr
  */
-export async function runCli(args: readonly string[], whileRunning?: (kill: Kill) => void): Promise<CliResult> {
+export async function runCli(
+  args: readonly string[],
+  interrupt?: { readonly after: string; readonly signal: NodeJS.Signals },
+): Promise<CliResult> {
   const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   let [stdout, stderr] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-  whileRunning?.((signal) => child.kill(signal));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+    if (interrupt !== undefined && stderr.includes(interrupt.after)) child.kill(interrupt.signal);
+  });
   const code = await new Promise<number | null>((resolve, reject) => child.on('error', reject).on('close', resolve));
   expect(stderr).not.toMatch(/\u001b\[/);
   expect(stderr).not.toMatch(/^\s+at /m);
   if (args.includes('--json') && code !== 130) expect(JSON.parse(stdout)).toMatchObject({ schemaVersion: 1 });
   return { code, stdout, stderr };
 }
-
-/** Sends a signal to the process. */
-export type Kill = (signal: NodeJS.Signals) => void;
 
 /** A folder that all tests of a file share; `inside('net.onnx')` is a path in it. */
 export function sharedFolder(): (...parts: string[]) => string {
