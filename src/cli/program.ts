@@ -80,6 +80,8 @@ export async function run(argv: readonly string[], streams: Streams): Promise<nu
     streams.stderr.write(
       `onnx-condense: unexpected error, please report it\n${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
     );
+    const message = error instanceof Error ? error.message : String(error);
+    if (json) tellDocument({ code: 'UNEXPECTED', message, exitCode: ExitCode.Unexpected }, undefined, streams);
     return ExitCode.Unexpected;
   }
 }

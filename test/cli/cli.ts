@@ -4,6 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect } from 'vitest';
+import { run } from '../../src/cli/program.js';
 
 export const repoRoot = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const main = builtMain();
@@ -16,8 +17,7 @@ export interface CliResult {
 }
 
 /**
- * Runs the built command line as a process, its streams piped. Whatever it does, stderr must hold neither colours nor a stack trace, and
- * stdout exactly one JSON document with `--json`.
+ * Runs the built command line as a process, its streams piped.
  * @param interrupt sends a signal as soon as the process says `after` on stderr
  */
 export async function runCli(
@@ -32,10 +32,31 @@ export async function runCli(
     if (interrupt !== undefined && stderr.includes(interrupt.after)) child.kill(interrupt.signal);
   });
   const code = await new Promise<number | null>((resolve, reject) => child.on('error', reject).on('close', resolve));
-  expect(stderr).not.toMatch(/\u001b\[/);
-  expect(stderr).not.toMatch(/^\s+at /m);
-  if (args.includes('--json') && code !== 130) expect(JSON.parse(stdout)).toMatchObject({ schemaVersion: 1 });
-  return { code, stdout, stderr };
+  return checked(args, { code, stdout, stderr });
+}
+
+/** The same without a process of its own, from the sources: for the many mistakes that one line of the parser tells apart. */
+export async function runHere(args: readonly string[]): Promise<CliResult> {
+  const text = { stdout: '', stderr: '' };
+  const stream = (name: 'stdout' | 'stderr'): NodeJS.WriteStream =>
+    ({
+      isTTY: false,
+      write: (part: string) => {
+        text[name] += part;
+        return true;
+      },
+    }) as NodeJS.WriteStream;
+  const code = await run(args, { stdout: stream('stdout'), stderr: stream('stderr') });
+  return checked(args, { code, ...text });
+}
+
+/** What holds for every run: stderr has neither colours nor a stack trace, and with `--json` stdout is exactly one document. */
+function checked(args: readonly string[], result: CliResult): CliResult {
+  expect(result.stderr).not.toMatch(/\u001b\[/);
+  expect(result.stderr).not.toMatch(/^\s+at /m);
+  if (args.includes('--json') && result.code !== 130)
+    expect(JSON.parse(result.stdout)).toMatchObject({ schemaVersion: 1 });
+  return result;
 }
 
 /** A folder that all tests of a file share; `inside('net.onnx')` is a path in it. */
