@@ -15,6 +15,8 @@ export interface FeatureSource {
 /** Moments to collect of x and, when it is there, of z with x. Rows of x and z correspond. */
 export interface MomentRequest {
   readonly key: string;
+  /** Name of the node that reads x, for messages; the key where it is absent. */
+  readonly node?: string;
   readonly x: FeatureSource;
   readonly z?: FeatureSource;
 }

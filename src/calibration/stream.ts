@@ -282,12 +282,16 @@ async function blame(
         if (at < 0) continue;
         const perRow = array.dims[0]! / batch.rows.length;
         raise(
-          activationNotFinite(source.value, request.key, batch.rows[Math.floor(at / source.features / perRow)] ?? 0),
+          activationNotFinite(
+            source.value,
+            request.node ?? request.key,
+            batch.rows[Math.floor(at / source.features / perRow)] ?? 0,
+          ),
         );
       }
     }
   } finally {
     await session.release();
   }
-  return raise(activationNotFinite(request.x.value, request.key, batches[0]?.rows[0] ?? 0));
+  return raise(activationNotFinite(request.x.value, request.node ?? request.key, batches[0]?.rows[0] ?? 0));
 }

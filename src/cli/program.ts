@@ -25,7 +25,7 @@ export async function run(argv: readonly string[], streams: Streams): Promise<nu
       writeOut: (text) => streams.stdout.write(text),
       writeErr: (text) => streams.stderr.write(text),
     })
-    .showHelpAfterError('(--help shows the options)');
+    .addHelpText('after', '\nThe options of a command: onnx-condense reduce --help, onnx-condense verify --help\n');
 
   const reduce = program
     .command('reduce', { isDefault: true })
@@ -52,7 +52,7 @@ export async function run(argv: readonly string[], streams: Streams): Promise<nu
     ['reduce', reduce],
     ['verify', verify],
   ] as const) {
-    command.exitOverride();
+    command.exitOverride().showHelpAfterError(`(onnx-condense ${name} --help shows the options)`);
     for (const spec of OPTIONS) {
       if (!spec.commands.includes(name)) continue;
       const option = new Option(spec.flags, spec.description);
@@ -80,6 +80,8 @@ export async function run(argv: readonly string[], streams: Streams): Promise<nu
     streams.stderr.write(
       `onnx-condense: unexpected error, please report it\n${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
     );
+    const message = error instanceof Error ? error.message : String(error);
+    if (json) tellDocument({ code: 'UNEXPECTED', message, exitCode: ExitCode.Unexpected }, undefined, streams);
     return ExitCode.Unexpected;
   }
 }

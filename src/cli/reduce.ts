@@ -3,8 +3,10 @@ import path from 'node:path';
 import { condense } from '../condense/condense.js';
 import type { CondenseOptions } from '../condense/options.js';
 import { ExitCode, formatDiagnostic, raise, type Diagnostic } from '../diagnostics/diagnostic.js';
+import { outputUnwritable } from '../diagnostics/onnx.js';
 import { checkFailed } from '../diagnostics/verify.js';
 import type { Model } from '../graph/ir.js';
+import { removeOnExit } from '../onnx/atomic-file.js';
 import { readModel, writeModel } from '../onnx/index.js';
 import { formatCondenseReport } from '../report/format.js';
 import type { CondenseReport } from '../report/report.js';
@@ -51,8 +53,8 @@ export async function reduceCommand(
 
   let final = report;
   if (report.status === 'unchanged') {
-    if (!(await sameFile(input, output))) await copyModel(model, input, output);
-    final = withFiles(report, [output], model.source?.byteLength ?? 0);
+    const files = (await sameFile(input, output)) ? [output] : await copyModel(model, input, output);
+    final = withFiles(report, files, report.input.size.bytes ?? 0);
   } else if (report.status === 'reduced' || !gate) {
     const status = report.status === 'reduced' ? 'reduced' : 'unverified';
     const external =
@@ -95,27 +97,18 @@ async function sameFile(a: string, b: string): Promise<boolean> {
 }
 
 /** A byte copy through a temporary file; a model with external data is written again, since its data belongs to the copy's folder. */
-async function copyModel(model: Model, input: string, output: string): Promise<void> {
-  if ((model.source?.externalFiles.length ?? 0) > 0) {
-    await writeModel(model, output);
-    return;
-  }
+async function copyModel(model: Model, input: string, output: string): Promise<readonly string[]> {
+  if ((model.source?.externalFiles.length ?? 0) > 0) return (await writeModel(model, output)).files;
   const temporary = `${output}.${process.pid}.tmp`;
+  const done = removeOnExit(temporary);
   try {
     await copyFile(input, temporary);
     await rename(temporary, output);
+    return [output];
   } catch (error) {
     await rm(temporary, { force: true });
-    const reason = error instanceof Error ? error.message : String(error);
-    raise(
-      {
-        code: 'OUTPUT_NOT_WRITABLE',
-        message: `the output cannot be written: ${reason}`,
-        where: output,
-        advice: 'Check the folder and the free space.',
-        exitCode: ExitCode.Usage,
-      },
-      error,
-    );
+    return raise(outputUnwritable(output, error instanceof Error ? error.message : String(error)), error);
+  } finally {
+    done();
   }
 }

@@ -1,3 +1,5 @@
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
 import { gatherRows, loadDataset } from '../calibration/dataset.js';
 import { rowsAreFew, type DataNote } from '../diagnostics/calibration.js';
 import { CondenseError, ExitCode, raise, type Diagnostic } from '../diagnostics/diagnostic.js';
@@ -8,7 +10,7 @@ import { condensingSites } from '../channels/sites.js';
 import type { TargetNode } from '../channels/types.js';
 import { intAttribute } from '../graph/attributes.js';
 import { parameterCount } from '../graph/edit.js';
-import type { Model, Node } from '../graph/ir.js';
+import type { Model, ModelSource, Node } from '../graph/ir.js';
 import { UseIndex } from '../graph/uses.js';
 import { readModel } from '../onnx/index.js';
 import { countMacs } from '../report/macs.js';
@@ -22,6 +24,7 @@ import type { VerificationReport } from '../verify/report-types.js';
 import { parseTolerance } from '../verify/tolerance.js';
 import { VERSION } from '../version.js';
 import { BudgetError } from './budget-error.js';
+import { checkOutputNames } from './names.js';
 import type { CondenseOptions } from './options.js';
 import { dataInputs, prepare, type Prepared } from './prepare.js';
 import { withProvenance } from './provenance.js';
@@ -89,7 +92,7 @@ export async function condense(model: Model | string, options: CondenseOptions):
           size: {
             parameters: parametersBefore,
             macs: await macsOfOneRow(input, prepared),
-            ...(input.source === undefined ? {} : { bytes: input.source.byteLength }),
+            ...(input.source === undefined ? {} : { bytes: await fileBytes(input.source) }),
           },
         },
         output: { size: { parameters: parametersAfter, macs: await macsOfOneRow(reduced.model, prepared) } },
@@ -205,6 +208,12 @@ function widthIn(model: Model, node: Node): number | undefined {
   return same.opType === 'Gemm' && intAttribute(same, 'transB', 0) !== 0 ? dims[0] : dims[1];
 }
 
+/** Bytes of the model's file and of its external data. */
+async function fileBytes({ path: file, byteLength, externalFiles }: ModelSource): Promise<number> {
+  const data = await Promise.all(externalFiles.map((name) => stat(path.join(path.dirname(file), name))));
+  return data.reduce((sum, { size }) => sum + size, byteLength);
+}
+
 async function macsOfOneRow(model: Model, { data, session }: Prepared): Promise<number> {
   const rows = data.fitData.fixedBatch ?? 1;
   const feeds = gatherRows(
@@ -255,6 +264,7 @@ export async function verify(
   if (names(a.graph.outputs) !== names(b.graph.outputs)) {
     raise(interfacesDiffer(`their outputs are ${names(a.graph.outputs)} and ${names(b.graph.outputs)}`));
   }
+  checkOutputNames(a, options.classes);
   const dataset = await loadDataset(options.data, dataInputs(a), { maxRows: options.maxRows });
   const { provider } = await resolveProvider(options.provider ?? 'cpu');
   const rows = Int32Array.from({ length: dataset.rows }, (_, i) => i);

@@ -2,6 +2,7 @@ import { Moments } from '../calibration/moments.js';
 import { streamMoments, type Batch } from '../calibration/stream.js';
 import type { MomentRequest } from '../calibration/instrument.js';
 import { condensingSites, type Site } from '../channels/sites.js';
+import { label } from '../channels/tracker.js';
 import { held } from '../channels/weights.js';
 import type { CondenseOptions } from './options.js';
 import { dataInputs, type Prepared } from './prepare.js';
@@ -23,6 +24,7 @@ export async function collectModelMoments(
     const dtype = held(original.graph, site.consumers[0]!.weight).dtype;
     return {
       key: site.key,
+      node: label(site.consumers[0]!.node),
       x: { value: site.input, axis: site.featureAxis, rank: site.rank, features: site.features.length, dtype },
     };
   });

@@ -11,10 +11,10 @@ import type { Model } from '../graph/ir.js';
 import { elementCount } from '../graph/tensor.js';
 import type { Blas } from '../runtime/blas.js';
 import { resolveProvider } from '../runtime/providers.js';
-import type { SessionOptions } from '../runtime/session.js';
+import { withSession, type SessionOptions } from '../runtime/session.js';
 import { probeShapes } from '../runtime/shapes.js';
 import { orderNodes } from '../../passes/order-nodes.js';
-import { nameFilter } from './names.js';
+import { checkNodeNames, checkOutputNames, nameFilter } from './names.js';
 import { DEFAULT_MEMORY, type CondenseOptions } from './options.js';
 
 /** Everything that a method needs: the ordered model, its channels, and rows with their parts. */
@@ -63,14 +63,19 @@ export function dataInputs(model: Model): InputSpec[] {
 
 /** Reads and splits the data, asks for shapes and analyses the channels. @throws CondenseError for anything wrong with the input. */
 export async function prepare(model: Model, options: CondenseOptions, blas: Blas): Promise<Prepared> {
+  checkOutputNames(model, options.classes);
   const { model: original, changed } = await orderNodes.run(model, undefined);
   const { provider, notes } = await resolveProvider(options.provider ?? 'cpu');
   const session: SessionOptions = { provider };
   const memory = options.memory ?? DEFAULT_MEMORY;
   const rows = await loadRows(original, options);
   const probe = Array.from({ length: rows.fitData.fixedBatch ?? Math.min(PROBE_ROWS, rows.fitData.rows) }, (_, i) => i);
-  const shapes = await probeShapes(original, gatherRows(rows.fitData, probe), session);
+  const feeds = gatherRows(rows.fitData, probe);
+  const shapes = await probeShapes(original, feeds, session);
+  // No shapes: the probes may be at fault, or the model, which must load by itself even if nothing in it can be condensed.
+  if (shapes.size === feeds.size) await withSession(original, session, () => Promise.resolve());
   const analysis = analyseChannels(original, shapes, nameFilter(options.include, options.exclude));
+  checkNodeNames(analysis, options);
   const { fixedBatch } = rows.fitData;
   const batch = fixedBatch ?? options.batch ?? rowsPerRun(shapes, probe.length, memory);
   const stack = fixedBatch === undefined ? 1 : Math.max(1, Math.ceil(STACKED_ROWS / fixedBatch));

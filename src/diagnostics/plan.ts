@@ -33,6 +33,16 @@ export function nodeUnknown(option: string, node: string, near: readonly string[
   };
 }
 
+export function outputUnknown(option: string, output: string, outputs: readonly string[]): Diagnostic {
+  return {
+    code: 'OUTPUT_UNKNOWN',
+    message: `the model has no output '${output}'`,
+    where: option,
+    advice: `Its outputs are: ${outputs.join(', ')}.`,
+    exitCode: ExitCode.Usage,
+  };
+}
+
 export function widthConflict(a: string, widthA: number, b: string, widthB: number): Diagnostic {
   return {
     code: 'WIDTH_CONFLICT',

@@ -41,7 +41,7 @@ export function activationNotFinite(value: string, node: string, row: number): D
     code: 'ACTIVATION_NOT_FINITE',
     message: `NaN or Inf in the activation '${value}' read by node '${node}', first at calibration row ${row}`,
     where: node,
-    advice: 'Remove that row from --data, or exclude the node with --exclude.',
+    advice: 'Remove that row from --data, or leave the layers before the node as they are with --exclude.',
     exitCode: ExitCode.Usage,
   };
 }

@@ -29,20 +29,22 @@ export function cloneNode(node: Node): Node {
 
 /**
  * Puts `tensor` in the place of the constant held under `holder` (an initializer's name, or a Constant node's output).
- * A graph input that lists the initializer (old exporters) gets the new shape.
+ * It takes over the origin, so that the doc string and whatever else the file says about the constant stays. A graph input that lists the
+ * initializer (old exporters) gets the new shape.
  * @throws Error when nothing is held under that name: a bug of the caller.
  */
 export function replaceConstant(graph: Graph, holder: string, tensor: Tensor): void {
-  const renamed: Tensor = tensor.name === holder ? tensor : { ...tensor, name: holder };
-  if (graph.initializers.has(holder)) {
-    graph.initializers.set(holder, renamed);
-    graph.inputs = graph.inputs.map((i) => (i.name === holder ? withShape(i, renamed.dims) : i));
+  const initializer = graph.initializers.get(holder);
+  if (initializer !== undefined) {
+    graph.initializers.set(holder, { ...tensor, name: holder, origin: initializer.origin });
+    graph.inputs = graph.inputs.map((i) => (i.name === holder ? withShape(i, tensor.dims) : i));
     return;
   }
   const node = graph.nodes.find((n) => n.opType === 'Constant' && n.outputs[0] === holder);
   const old = node?.attributes.get('value');
   if (node === undefined || old?.type !== 'tensor') throw new Error(`no constant is held under '${holder}'`);
-  node.attributes.set('value', { name: 'value', type: 'tensor', value: { ...renamed, name: old.value.name } });
+  const { name, origin } = old.value;
+  node.attributes.set('value', { ...old, value: { ...tensor, name, origin } });
 }
 
 /** The value info with another shape; an unchanged one is returned as it is, so that it is written back untouched. */

@@ -25,7 +25,7 @@ export interface TensorStorage {
 
 /**
  * A constant of the graph. Immutable: a rewrite makes a new tensor under the same name.
- * `origin` is the file layer's own handle for the tensor as it was read; a tensor that still has one is written back unchanged.
+ * `origin` is the file layer's own handle for the tensor as it was read: what equals it is written back unchanged, what differs is replaced.
  */
 export interface Tensor {
   readonly name: string;

@@ -1,6 +1,7 @@
 // Files that appear whole or not at all. A model is written to a temporary file beside its target, synced to the disk and renamed over it;
 // a data file gets a name that did not exist, so that nothing refers to it before the model that does is renamed into place.
 import { randomBytes } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { fileErrorCode } from './file-errors.js';
@@ -22,11 +23,14 @@ export async function writeTemporary(target: string, chunks: Iterable<Uint8Array
 
 /** Renames a finished temporary file over its target and makes the rename last; removes it when that fails. */
 export async function commit(temporary: string, target: string): Promise<void> {
+  const renamed = removeOnExit(temporary);
   try {
     await rename(temporary, target);
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;
+  } finally {
+    renamed();
   }
   await syncFolder(path.dirname(target));
 }
@@ -53,6 +57,7 @@ export async function createFresh(
 
 /** Runs `write`, syncs and closes the file; removes it when anything fails. */
 export async function fillOrRemove(file: FileHandle, target: string, write: () => Promise<void>): Promise<void> {
+  const finished = removeOnExit(target);
   try {
     await write();
     await file.sync();
@@ -61,7 +66,18 @@ export async function fillOrRemove(file: FileHandle, target: string, write: () =
     await file.close().catch(() => undefined);
     await rm(target, { force: true });
     throw error;
+  } finally {
+    finished();
   }
+}
+
+/** Removes a file should the process exit (on Ctrl-C, say) before the returned function is called. */
+export function removeOnExit(file: string): () => void {
+  const remove = (): void => {
+    rmSync(file, { force: true });
+  };
+  process.once('exit', remove);
+  return () => process.removeListener('exit', remove);
 }
 
 /** Writes all of `bytes` at the end of what was written so far. */

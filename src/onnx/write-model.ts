@@ -3,7 +3,15 @@ import path from 'node:path';
 import { CondenseError, raise } from '../diagnostics/diagnostic.js';
 import { externalNameInvalid, modelMalformed, modelTooLarge, outputUnwritable } from '../diagnostics/onnx.js';
 import type { Model } from '../graph/ir.js';
-import { commit, createFresh, fillOrRemove, syncFolder, writeAll, writeTemporary } from './atomic-file.js';
+import {
+  commit,
+  createFresh,
+  fillOrRemove,
+  removeOnExit,
+  syncFolder,
+  writeAll,
+  writeTemporary,
+} from './atomic-file.js';
 import { PROTOBUF_LIMIT } from './codec.js';
 import type { ModelOrigin } from './decode.js';
 import { messageChunks, messageLength, storagePieces } from './emit.js';
@@ -128,6 +136,7 @@ async function writeExternal(
       end = offset + storage.byteLength;
     }
   });
+  const referredTo = removeOnExit(data.path);
   try {
     const temporary = await writeTemporary(target, messageChunks(layout.message));
     // The name of the data file must last before a model refers to it.
@@ -136,6 +145,8 @@ async function writeExternal(
   } catch (error) {
     await rm(data.path, { force: true });
     throw error;
+  } finally {
+    referredTo();
   }
   return { files: [target, data.path], byteLength: messageLength(layout.message) + layout.byteLength };
 }

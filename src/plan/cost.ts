@@ -6,7 +6,7 @@ import { elementCount, isFloat } from '../graph/tensor.js';
 
 /**
  * Parameters of the reduced model as a function of the widths: spaces interact, because a weight's size is the product of two widths.
- * Exact for tensors of more than one element (see `parameterCount`).
+ * Counts as `parameterCount` does.
  */
 export class ParameterCost {
   private readonly tensors: readonly AxisTerms[];
@@ -85,5 +85,6 @@ function sizeOf({ terms }: AxisTerms, widths: ArrayLike<number>): number {
     for (let i = 0; i < spaces.length; i++) length += per[i]! * widths[spaces[i]!]!;
     size *= length;
   }
-  return size;
+  // A single element is no parameter.
+  return size > 1 ? size : 0;
 }

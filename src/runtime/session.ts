@@ -1,4 +1,5 @@
 /** The only folder that knows onnxruntime. */
+import path from 'node:path';
 import * as ort from 'onnxruntime-node';
 import { raise } from '../diagnostics/diagnostic.js';
 import { modelDoesNotLoad, modelDoesNotRun } from '../diagnostics/runtime.js';
@@ -34,7 +35,7 @@ export class Session {
         graphOptimizationLevel: options.optimisation === 'exact' ? 'extended' : 'all',
         logSeverityLevel: 4,
         enableMemPattern: false,
-        extra: { session: { intra_op: { allow_spinning: '0' } } },
+        extra: { session: { intra_op: { allow_spinning: '0' }, ...externalDataFolder(model) } },
       });
       return new Session(inner, inner.inputNames, inner.outputNames);
     } catch (error) {
@@ -70,6 +71,12 @@ export class Session {
   async release(): Promise<void> {
     await this.inner.release();
   }
+}
+
+/** Tensors that were read from external data still refer to their file: the runtime reads them from the model's folder. */
+function externalDataFolder({ source }: Model): Record<string, string> {
+  if (source === undefined || source.externalFiles.length === 0) return {};
+  return { model_external_initializers_file_folder_path: path.resolve(path.dirname(source.path)) };
 }
 
 /** float16 results come as Float16Array where the engine has it; everything else here works with bit patterns. */

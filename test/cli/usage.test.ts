@@ -1,0 +1,153 @@
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { writeModel } from '../../src/onnx/index.js';
+import { buildModel, node } from '../build-model.js';
+import { weights } from '../dense.js';
+import { normalRows, smoothNetwork, writeNpz } from '../networks.js';
+import { filesIn, runCli, runHere, sharedFolder } from './cli.js';
+
+const inside = sharedFolder();
+
+beforeAll(async () => {
+  await writeModel(smoothNetwork(), inside('net.onnx'));
+  writeNpz(inside(), 'data.npz', { x: normalRows(100), trial: normalRows(100) });
+  mkdirSync(inside('folder'));
+});
+
+/** Runs `reduce`, which must refuse with code 2 before it writes anything; returns stderr. */
+async function refused(args: readonly string[], run = runCli): Promise<string> {
+  const before = filesIn(inside());
+  const { code, stdout, stderr } = await run(args);
+  expect({ code, stderr }).toMatchObject({ code: 2 });
+  expect(stdout).toBe('');
+  expect(filesIn(inside())).toEqual(before);
+  return stderr;
+}
+
+const reduce = (...options: string[]): string[] => [inside('net.onnx'), inside('small.onnx'), ...options];
+const withData = (...options: string[]): string[] => reduce('--data', inside('data.npz'), ...options);
+
+describe('wrong options end with code 2', () => {
+  it.each([
+    ['--nope', /unknown option '--nope'/],
+    ['--method magic', /'magic' is not what --method takes.*\n.*exact, cosine, span/],
+    ['--tolerance rmse=1', /'rmse=1' is not understood.*\n.*nrmse, max-abs/],
+    ['--keep-params 0.5 --max-error 1e-2', /cannot be given together/],
+    ['--keep fc9=8', /is called 'fc9'.*\n.*fc1, fc2/],
+    ['--keep-params 0.5 --external-data ../away.bin', /plain file name/],
+  ])('%s', async (options, message) => {
+    expect(await refused(withData(...options.split(' ')))).toMatch(message);
+  });
+
+  it.each([
+    ['--holdout 1.5', /'1.5' is not what --holdout takes/],
+    ['--max-rows 0', /'0' is not what --max-rows takes/],
+    ['--max-rows 1.5', /--max-rows/],
+    ['--evidence words', /--evidence/],
+    ['--threshold 2', /'2' is not what --threshold takes/],
+    ['--select best', /--select/],
+    ['--keep-params half', /'half' is not what --keep-params takes/],
+    ['--keep-params=-1', /--keep-params/],
+    ['--keep fc1', /'fc1' is not what --keep takes/],
+    ['--keep fc1=0', /--keep/],
+    ['--keep fc1=101%', /--keep/],
+    ['--max-error nrmse=', /--max-error/],
+    ['--row-tolerance 0', /--row-tolerance/],
+    ['--provider abacus', /'abacus' is not what --provider takes/],
+    ['--batch none', /--batch/],
+    ['--memory much', /'much' is not what --memory takes/],
+    ['--external-threshold -', /--external-threshold/],
+    ['--group nobody', /no array 'nobody' to group by; it has trial/],
+    ['--method exact --keep-params 0.5', /exact.*takes no budget/],
+    ['--evidence data', /belongs to --method exact/],
+    ['--threshold 0.9', /belongs to --method cosine/],
+    ['--method cosine --keep fc1=8', /does not apply to --method cosine/],
+    ['--keep fc1=25', /'fc1' cannot be set: it has 24 channels/],
+    ['--method cosine --threshold fc9=0.9', /is called 'fc9'/],
+    ['--classes scores', /no output 'scores'/],
+    ['--include fc9', /is called 'fc9'/],
+    ['--exclude fc1 --exclude act1', /is called 'act1'/],
+  ])('%s', async (options, message) => {
+    expect(await refused(withData(...options.split(' ')), runHere)).toMatch(message);
+  });
+
+  it('arguments: missing, too many', async () => {
+    expect(await refused([inside('net.onnx'), '--data', inside('data.npz')])).toMatch(/missing required argument/);
+    expect(await refused(withData('third.onnx'))).toMatch(/too many arguments/);
+  });
+
+  it('the model: not there, a folder', async () => {
+    const data = ['--data', inside('data.npz')];
+    expect(await refused([inside('no.onnx'), inside('small.onnx'), ...data])).toMatch(/does not exist.*no\.onnx/);
+    expect(await refused([inside('folder'), inside('small.onnx'), ...data])).toMatch(/folder was given/);
+  });
+
+  it('the output: its folder is not there, it is a folder, it is the input', async () => {
+    const options = ['--data', inside('data.npz'), '--keep-params', '0.5', '--tolerance', '1'];
+    const to = (output: string): string[] => [inside('net.onnx'), output, ...options];
+    expect(await refused(to(inside('no', 'small.onnx')))).toMatch(/output cannot be written/);
+    expect(await refused(to(inside('folder')))).toMatch(/output cannot be written/);
+    expect(await refused(to(inside('net.onnx')))).toMatch(/the output is the input file.*\n.*--in-place/);
+    expect(await refused(to(inside('folder', '..', 'net.onnx')))).toMatch(/the output is the input file/);
+    expect(existsSync(inside('no'))).toBe(false);
+  });
+
+  it('with --json, the mistake is the document', async () => {
+    for (const options of ['--batch none', '--nope', '--keep fc9=8']) {
+      const { code, stdout, stderr } = await runCli(withData(...options.split(' '), '--json'));
+      expect(code).toBe(2);
+      expect(JSON.parse(stdout)).toMatchObject({ status: 'error', error: { exitCode: 2 } });
+      expect(stderr).not.toBe('');
+    }
+  });
+});
+
+describe('data that does not fit ends with code 2', () => {
+  const rows = normalRows(100);
+  const broken = { ...rows, data: Float32Array.from(rows.data as Float32Array, (v, i) => (i === 15 ? NaN : v)) };
+
+  it.each([
+    ['another name', { z: rows }, /no array for the input 'x'; it has 'z'/],
+    ['another type', { x: { ...rows, dtype: 'int32', data: new Int32Array(200) } }, /'x' wants float32.*int32/],
+    ['another rank', { x: { ...rows, dims: [200] } }, /'x' wants \[rows, 2\], the data has \[200\]/],
+    ['other columns', { x: { ...rows, dims: [50, 4] } }, /'x' wants \[rows, 2\], the data has \[50, 4\]/],
+    ['no rows', { x: { ...rows, dims: [0, 2], data: new Float32Array(0) } }, /'x' has no rows/],
+    ['NaN', { x: broken }, /NaN or Inf in the data for the input 'x', first in row 7/],
+    ['a single row', { x: { ...rows, dims: [1, 2], data: new Float32Array(2) } }, /1 row\(s\) cannot be split/],
+  ] as const)('%s', async (name, arrays, message) => {
+    const data = writeNpz(inside(), 'wrong.npz', arrays);
+    expect(await refused(reduce('--data', data), name === 'NaN' ? runCli : runHere)).toMatch(message);
+  });
+
+  it('none at all, a file that is not there, no known format, a damaged file', async () => {
+    writeFileSync(inside('wrong.npz'), 'not a zip');
+    writeFileSync(inside('data.csv'), '1,2');
+    expect(await refused(reduce())).toMatch(/required option '--data <spec>' not specified/);
+    expect(await refused(reduce('--data', inside('no.npz')))).toMatch(/no\.npz' does not exist/);
+    expect(await refused(reduce('--data', inside('data.csv')), runHere)).toMatch(
+      /in no format that is known.*\n.*file\.npz/,
+    );
+    expect(await refused(reduce('--data', inside('wrong.npz')), runHere)).toMatch(/damaged.*wrong\.npz/);
+    expect(await refused(withData('--test', inside('no.npz')), runHere)).toMatch(/no\.npz' does not exist/);
+  });
+
+  it('NaN that the model makes of a row: the node and the row are named', async () => {
+    const model = buildModel({
+      inputs: [{ name: 'x', shape: ['batch', 2] }],
+      nodes: [
+        node('Gemm', ['x', 'w1'], ['h'], {}, { name: 'fc1' }),
+        node('Exp', ['h'], ['a'], {}, { name: 'act' }),
+        node('Gemm', ['a', 'w2'], ['y'], {}, { name: 'fc2' }),
+      ],
+      initializers: [weights('w1', [2, 6]), weights('w2', [6, 2])],
+      outputs: [{ name: 'y', shape: ['batch', 2] }],
+    });
+    await writeModel(model, inside('exp.onnx'));
+    const large = Float32Array.from(rows.data as Float32Array, (v, i) => (i === 31 ? 1e4 : v));
+    // Every --data row is fitted here, so row 15 is not among those that only the check sees.
+    const test = writeNpz(inside(), 'test.npz', { x: rows });
+    const data = writeNpz(inside(), 'wrong.npz', { x: { ...rows, data: large } });
+    const stderr = await refused([inside('exp.onnx'), inside('small.onnx'), '--data', data, '--test', test]);
+    expect(stderr).toMatch(/activation 'a' read by node 'fc2', first at calibration row 15/);
+  });
+});
