@@ -5,7 +5,15 @@ import { gatherRows, loadDataset } from '../../src/calibration/dataset.js';
 import { dataInputs } from '../../src/condense/prepare.js';
 import type { Feeds } from '../../src/graph/feeds.js';
 import { toFloat64 } from '../../src/graph/tensor-data.js';
-import { condense, parameterCount, readModel, writeModel, type Graph, type Model } from '../../src/index.js';
+import {
+  CondenseError,
+  condense,
+  parameterCount,
+  readModel,
+  writeModel,
+  type Graph,
+  type Model,
+} from '../../src/index.js';
 import { outputsOf, relativeDifference } from '../dense.js';
 import { temporaryFolders } from '../temporary-folder.js';
 import { collection, entry, fileOf, ownData } from './collection.js';
@@ -51,6 +59,36 @@ describe.skipIf(collection === undefined)('files of real models', () => {
     const copy = await readModel(path.join(out, 'copy.onnx'));
     expect(copy.source?.externalFiles).toEqual(['copy.data']);
     expect(await relativeDifference(copy, inline, feeds)).toBe(0);
+  });
+
+  it('a model with its weights beside it is reduced like one without, and stays of that kind', async () => {
+    const own = entry('h2-combustion');
+    const out = folder();
+    const file = path.join(out, 'external.onnx');
+    await writeModel(await readModel(fileOf(own.model)), file, { externalData: {} });
+    const options = { ...ownData(own), maxRows: 1500, keepParams: 0.2 };
+    const [inline, external] = [await condense(fileOf(own.model), options), await condense(file, options)];
+    expect(external.report.status).toBe('reduced');
+    expect(external.report.nodes).toEqual(inline.report.nodes);
+    expect(external.report.verification?.outputs).toEqual(inline.report.verification?.outputs);
+
+    const small = path.join(out, 'small.onnx');
+    await writeModel(external.model, small);
+    expect(readdirSync(out).sort()).toEqual(['external.onnx', 'external.onnx.data', 'small.onnx', 'small.onnx.data']);
+    const written = await readModel(small);
+    expect(await relativeDifference(written, inline.model, await someRows(own.name, written, 50))).toBe(0);
+  });
+
+  it('a model in a dialect that the runtime does not know is an error that names the file', async () => {
+    const own = entry('hls4ml-branched');
+    const file = fileOf('hls4ml-branched/original.qonnx');
+    const error = await condense(file, { ...ownData(own), keepParams: 0.8 }).catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(CondenseError);
+    expect((error as CondenseError).diagnostic).toMatchObject({
+      code: 'MODEL_DOES_NOT_LOAD',
+      where: file,
+      exitCode: 4,
+    });
   });
 
   it('cms-ddb-unsorted, whose nodes are not in topological order: what is written is', async () => {
