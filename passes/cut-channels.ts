@@ -8,12 +8,12 @@
 import { keptIndices } from '../src/channels/keep.js';
 import type { ChannelAnalysis, Consumer } from '../src/channels/types.js';
 import { addToBias, held, writeWeight } from '../src/channels/weights.js';
-import { cloneModel, replaceConstant, withShape } from '../src/graph/edit.js';
+import { allNames, cloneModel, replaceConstant, uniqueName, withShape } from '../src/graph/edit.js';
 import { gatherAxis } from '../src/graph/gather.js';
-import type { Model } from '../src/graph/ir.js';
+import type { Model, Node } from '../src/graph/ir.js';
 import { elementCount } from '../src/graph/tensor.js';
-import { int64Tensor, toIntegers } from '../src/graph/tensor-data.js';
-import { UseIndex } from '../src/graph/uses.js';
+import { integerTensor, toIntegers } from '../src/graph/tensor-data.js';
+import { constantAt, UseIndex } from '../src/graph/uses.js';
 import type { Matrix } from '../src/linalg/matrix.js';
 import type { Pass } from './pass.js';
 
@@ -82,12 +82,26 @@ function cutNewBiases(model: Model, analysis: ChannelAnalysis, keep: Uint8Array)
   }
 }
 
+/** As a bound of a Slice: beyond the end of any axis. Fits into 32 bits. */
+const END = 2 ** 31 - 1;
+
+/** Rewrites the numbers that count channels and the indices that point at them, then the static shapes of values. */
 function correctShapes(model: Model, analysis: ChannelAnalysis, keep: Uint8Array): void {
-  for (const { holder, entry, channels } of analysis.shapeEntries) {
-    const old = held(model.graph, holder);
-    const shape = toIntegers(old);
-    shape[entry] = keptIndices(channels, keep).length;
-    replaceConstant(model.graph, holder, int64Tensor(old.name, old.dims, shape));
+  for (const { place, channels, fromEnd } of analysis.shapeEntries) {
+    const count = keptIndices(channels, keep).length;
+    // Counted from the end, none left is the end itself: −0 would be the start.
+    const number = fromEnd !== true ? count : count === 0 ? END : -count;
+    const node = model.graph.nodes.find((n) => n.outputs[0] === place.output)!;
+    if (place.kind === 'attribute') writeAttribute(node, place.attribute, place.entry, number);
+    else rewriteInput(model, node, place.input, (numbers) => numbers.map((n, i) => (i === place.entry ? number : n)));
+  }
+  for (const { output, input, channels } of analysis.indexEntries) {
+    const node = model.graph.nodes.find((n) => n.outputs[0] === output)!;
+    const kept = keptIndices(channels, keep);
+    const renumbered = new Map([...kept].map((old, i) => [old, i]));
+    rewriteInput(model, node, input, (indices) =>
+      indices.flatMap((i) => renumbered.get(i < 0 ? i + channels.length : i) ?? []),
+    );
   }
   const index = new UseIndex(model.graph);
   model.graph.valueInfo = model.graph.valueInfo.map((info) => {
@@ -106,4 +120,31 @@ function correctShapes(model: Model, analysis: ChannelAnalysis, keep: Uint8Array
       info.shape.map((d, i) => (i === map.axis && typeof d === 'number' ? length : d)),
     );
   });
+}
+
+function writeAttribute(node: Node, name: string, entry: number, number: number): void {
+  const old = node.attributes.get(name);
+  if (old?.type === 'int') node.attributes.set(name, { name, type: 'int', value: number });
+  else if (old?.type === 'ints')
+    node.attributes.set(name, { name, type: 'ints', value: old.value.map((n, i) => (i === entry ? number : n)) });
+  else throw new Error(`node '${node.name}' has no attribute '${name}' of whole numbers`);
+}
+
+/** Rewrites a constant list of whole numbers for one reader; other readers keep the old list. */
+function rewriteInput(model: Model, node: Node, input: number, rewrite: (numbers: number[]) => number[]): void {
+  const index = new UseIndex(model.graph);
+  const holder = constantAt(index, node.inputs[input]!)!;
+  const numbers = rewrite(toIntegers(holder.tensor));
+  const dims = holder.tensor.dims.length === 0 ? [] : [numbers.length];
+  const own =
+    node.inputs[input] === holder.name && index.uses(holder.name).length === 1 && !index.isGraphOutput(holder.name);
+  const name = own ? holder.name : uniqueName(`${holder.name}_condensed`, allNames(model));
+  const tensor = integerTensor(name, dims, holder.tensor.dtype, numbers);
+  if (own) replaceConstant(model.graph, name, tensor);
+  else {
+    model.graph.initializers.set(name, tensor);
+    node.inputs[input] = name;
+    // Before IR version 4 every initializer had to be a graph input as well.
+    if (model.irVersion < 4) model.graph.inputs.push({ name, dtype: tensor.dtype, shape: dims });
+  }
 }

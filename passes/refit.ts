@@ -8,23 +8,27 @@
  * it, towards which the ridge pulls; λ by cross-validation over the folds' moments. A consumer without a place for a constant is fitted on
  * uncentred moments.
  */
+import { Moments } from '../src/calibration/moments.js';
 import type { Batch } from '../src/calibration/stream.js';
 import { streamMoments, type StreamGraph } from '../src/calibration/stream.js';
 import { ValueCache } from '../src/calibration/value-cache.js';
 import type { FeatureSource } from '../src/calibration/instrument.js';
+import { positionsPerRow, type Sampling } from '../src/calibration/positions.js';
 import { keptIndices } from '../src/channels/keep.js';
 import { label } from '../src/channels/tracker.js';
-import { FIXED, type ChannelAnalysis, type Consumer } from '../src/channels/types.js';
-import { addToBias, held, readBias, readWeight, writeWeight } from '../src/channels/weights.js';
+import { FIXED, type ChannelAnalysis, type Consumer, type Kernel, type WeightView } from '../src/channels/types.js';
+import { addToBias, held, perOutput, readBias, readWeight, tapsOf, writeWeight } from '../src/channels/weights.js';
 import { makeNode } from '../src/graph/attributes.js';
 import { cloneModel } from '../src/graph/edit.js';
 import { extract, renameNode, type Extract } from '../src/graph/extract.js';
 import type { Model, Node } from '../src/graph/ir.js';
-import type { DataType, Tensor } from '../src/graph/tensor.js';
+import type { Matrix } from '../src/linalg/matrix.js';
+import { elementCount, type DataType, type Tensor } from '../src/graph/tensor.js';
 import { int64Tensor } from '../src/graph/tensor-data.js';
+import { UseIndex } from '../src/graph/uses.js';
 import type { Blas } from '../src/runtime/blas.js';
 import type { SessionOptions } from '../src/runtime/session.js';
-import { refitCrossValidated, type Refit } from '../src/select/refit.js';
+import { refitCrossValidated, type HeldFold, type Refit } from '../src/select/refit.js';
 import type { Pass } from './pass.js';
 
 export interface RefitContext {
@@ -32,6 +36,8 @@ export interface RefitContext {
   readonly original: Model;
   readonly analysis: ChannelAnalysis;
   readonly keep: Uint8Array;
+  /** The model as it was cut with what rows outside of one fold gave, and that fold: the ridge is chosen on it. */
+  readonly held?: { readonly fold: number; readonly cut: Model; readonly fitted: boolean } | undefined;
   /** Fitting rows, in batches; `fold` counts from 0. */
   readonly batches: readonly Batch[];
   readonly folds: number;
@@ -41,6 +47,11 @@ export interface RefitContext {
   readonly blas: Blas;
   /** Bytes for values kept between steps. */
   readonly memory: number;
+  /** Shapes of the original's values, for `probed` rows. */
+  readonly shapes: ReadonlyMap<string, readonly number[]>;
+  readonly probed: number;
+  /** Positions of each row that a convolution is fitted on; found from the rows when undefined. */
+  readonly positions: number | undefined;
   readonly onConsumer?: (consumer: Consumer, index: number, total: number) => void;
   /** Told what each fit gave. */
   readonly onFit?: (consumer: Consumer, fit: Refit) => void;
@@ -55,24 +66,32 @@ export const refitInSequence: Pass<RefitContext> = {
   requires: 'a model cut by cut-channels, the original it was cut from, calibration rows',
   ensures: 'same shapes; only weights and biases of consumers changed',
   async run(model, context) {
-    const consumers = affectedConsumers(model, context);
+    const { consumers, changed } = affectedConsumers(model, context);
     if (consumers.length === 0) return { model, changed: false, notes: [] };
     const reduced = cloneModel(model);
     const cache = new ValueCache(context.memory);
     const notes: string[] = [];
     for (const [i, consumer] of consumers.entries()) {
       context.onConsumer?.(consumer, i, consumers.length);
-      const step = new RefitStep(consumer, reduced, context, cache);
-      const lambda = await step.run();
+      const rest = consumers.slice(i + 1);
+      if (fitShape(consumer) === undefined) {
+        notes.push(`${label(consumer.node)}: not refitted, its taps overlap or are too many`);
+        continue;
+      }
+      const shortcut = shortcutBehind(consumer, rest, reduced, context, changed);
+      const lambda = await new RefitStep(consumer, reduced, context, cache, shortcut).run();
       notes.push(`${label(consumer.node)}: ridge ${lambda.toExponential(0)}`);
-      cache.keepOnly(stillNeeded(consumers.slice(i + 1), reduced, context.original, cache.names));
+      cache.keepOnly(stillNeeded(rest, reduced, context.original, cache.names));
     }
     return { model: reduced, changed: true, notes };
   },
 };
 
-/** Consumers whose input in the reduced model is not what it was: cut themselves, or behind one that is. */
-function affectedConsumers(reduced: Model, { analysis, keep }: RefitContext): Consumer[] {
+/** Consumers whose input in the reduced model is not what it was (cut themselves, or behind one that is), and all values that are not. */
+function affectedConsumers(
+  reduced: Model,
+  { analysis, keep }: RefitContext,
+): { readonly consumers: Consumer[]; readonly changed: ReadonlySet<string> } {
   const byOutput = new Map(analysis.consumers.map((c) => [c.output, c]));
   const changed = new Set<string>();
   const affected: Consumer[] = [];
@@ -83,7 +102,7 @@ function affectedConsumers(reduced: Model, { analysis, keep }: RefitContext): Co
     for (const name of node.outputs) changed.add(name);
     if (consumer !== undefined) affected.push(consumer);
   }
-  return affected;
+  return { consumers: affected, changed };
 }
 
 /** Cached names that some later step starts from. */
@@ -107,49 +126,99 @@ function unprefixed(cached: ReadonlySet<string>): Set<string> {
 }
 
 class RefitStep {
+  private readonly fit: FitShape;
+
   constructor(
     private readonly consumer: Consumer,
     private readonly reduced: Model,
     private readonly context: RefitContext,
     private readonly cache: ValueCache,
-  ) {}
+    private readonly shortcut: Shortcut | undefined,
+  ) {
+    this.fit = fitShape(consumer)!;
+  }
 
   /** Fits the consumer in place; returns the ridge that was chosen. */
   async run(): Promise<number> {
-    const { consumer, context, reduced } = this;
+    const { consumer, context, reduced, fit: shape } = this;
     const centred = consumer.bias.kind !== 'none';
     const { graph, x, z, keep } = this.buildGraph();
-    const result = await streamMoments(
-      graph,
-      [{ key: label(consumer.node), x, z }],
-      this.cache.attach(context.batches),
-      {
-        ...context.session,
-        folds: context.folds,
-        stack: context.stack,
-        keep,
-      },
-    );
+    const sampling = this.sampling(x.features);
+    const request = { key: label(consumer.node), x, z, ...(sampling === undefined ? {} : { sampling }) };
+    const result = await streamMoments(graph, [request], this.cache.attach(context.batches), {
+      ...context.session,
+      folds: context.folds,
+      stack: context.stack,
+      keep,
+    });
     this.cache.store(result.kept);
-    const folds = result.moments.get(label(consumer.node))!.filter((f) => f.rows > 0);
-    const start = readWeight(reduced, consumer);
-    const fit = await refitCrossValidated(folds, start, { centred, blas: context.blas });
-    writeWeight(reduced, consumer, fit.weight);
-    if (centred) {
-      // Gemm's output includes its bias, MatMul's does not: the fitted constant replaces the bias in the first case and adds to it otherwise.
-      const old = consumer.node.opType === 'Gemm' ? readBias(reduced, consumer, fit.weight.rows) : undefined;
-      const delta = old === undefined ? this.addedConstant(fit.constant) : fit.constant.map((c, i) => c - old[i]!);
-      addToBias(reduced, consumer, delta);
+    const found = result.moments.get(request.key)!;
+    const folds = context.held === undefined ? found.filter((f) => f.rows > 0) : found;
+    const start = readWeight(reduced, consumer, shape.view);
+    const held =
+      context.held === undefined
+        ? undefined
+        : { ...context.held, start: readWeight(context.held.cut, consumer, shape.view) };
+    if (consumer.kernel?.transposed === true) return this.fitTaps(folds, start, held);
+    const fit = await refitCrossValidated(folds, start, { centred, blas: context.blas, held });
+    writeWeight(reduced, consumer, fit.weight, shape.view);
+    if (centred) addToBias(reduced, consumer, this.addedConstant(fit.constant));
+    context.onFit?.(consumer, fit);
+    return fit.lambda;
+  }
+
+  /**
+   * A transposed convolution has one constant for all its taps, which are fitted apart. So the constant stays what it is, b₀, while
+   * z − b₀ is fitted without one; then it takes up the mean of what is left over all taps.
+   */
+  private async fitTaps(folds: readonly Moments[], start: Matrix, held: HeldFold | undefined): Promise<number> {
+    const { consumer, context, reduced } = this;
+    const taps = tapsOf(consumer);
+    const bias = readBias(reduced, consumer, start.rows / taps);
+    const offset = Float64Array.from({ length: start.rows }, (_, r) => bias[Math.floor(r / taps)]!);
+    const shifted = folds.map((f) => f.withTargetMinus(offset));
+    const fit = await refitCrossValidated(shifted, start, { centred: false, blas: context.blas, held });
+    writeWeight(reduced, consumer, fit.weight, 'channels');
+    if (consumer.bias.kind !== 'none') {
+      const total = Moments.total(shifted);
+      const mean = await context.blas.gemm(fit.weight, { rows: total.n, cols: 1, data: total.meanX() });
+      const rest = total.meanZ().map((z, r) => (z - mean.data[r]!) / taps);
+      addToBias(reduced, consumer, perOutput(consumer, rest));
     }
     context.onFit?.(consumer, fit);
     return fit.lambda;
   }
 
-  /** For MatMul + Add the fit's constant is relative to a product without bias; what absorption already put into the bias has to go. */
+  /** Which positions of the maps are rows. */
+  private sampling(features: number): Sampling | undefined {
+    const { kernel } = this.consumer;
+    if (kernel === undefined) return undefined;
+    const { context } = this;
+    const rows = context.batches.reduce((sum, b) => sum + b.rows.length, 0);
+    const count = positionsPerRow(features, rows, context.positions);
+    if (!kernel.transposed) return { count, map: kernel.output, patch: kernel, patched: 'x' };
+    // The taps of a transposed convolution that do not overlap are a patch of its output.
+    const zeros = kernel.shape.map(() => 0);
+    const patch: Kernel = {
+      ...kernel,
+      transposed: false,
+      padsBegin: zeros,
+      padsEnd: zeros,
+      input: kernel.output,
+      output: kernel.input,
+    };
+    return { count, map: kernel.input, patch, patched: 'z' };
+  }
+
+  /**
+   * What has to be added to the bias. The output of a Gemm or Conv includes the bias: the fitted constant replaces it. That of a MatMul does not:
+   * the constant adds to it, and what absorption already put there goes; unless the target is a sum further on, behind the bias.
+   */
   private addedConstant(constant: Float64Array): Float64Array {
     const { consumer, context, reduced } = this;
-    const map = context.analysis.values.get(consumer.output);
     const now = readBias(reduced, consumer, constant.length);
+    if (consumer.node.opType !== 'MatMul' || this.shortcut !== undefined) return constant.map((c, i) => c - now[i]!);
+    const map = context.analysis.values.get(consumer.output);
     const before = readBias(context.original, consumer, map?.channels.length ?? constant.length);
     const kept = map === undefined ? undefined : keptIndices(map.channels, context.keep);
     return constant.map((c, i) => before[kept === undefined ? i : kept[i]!]! + c - now[i]!);
@@ -162,11 +231,16 @@ class RefitStep {
     z: FeatureSource;
     keep: { name: string; dtype: DataType }[];
   } {
-    const { consumer, context, reduced, cache } = this;
+    const { consumer, context, reduced, cache, shortcut, fit } = this;
     const { original, analysis } = context;
     const dtype = held(original.graph, consumer.weight).dtype;
-    const left = extract(original.graph, [consumer.output], cache.names);
-    const right = extract(reduced.graph, [consumer.input], unprefixed(cache.names));
+    const target = shortcut?.sum ?? consumer.output;
+    const left = extract(original.graph, [target], cache.names);
+    const right = extract(
+      reduced.graph,
+      shortcut === undefined ? [consumer.input] : [consumer.input, shortcut.other],
+      unprefixed(cache.names),
+    );
     const modelInputs = new Set(original.graph.inputs.map((i) => i.name));
     const rename = (name: string): string =>
       modelInputs.has(name) && !reduced.graph.initializers.has(name) ? name : REDUCED + name;
@@ -185,27 +259,108 @@ class RefitStep {
     });
 
     const rank = consumer.rank;
-    const map = analysis.values.get(consumer.output);
     const xName = rename(consumer.input);
-    let zName = consumer.output;
+    let zName = target;
+    const map = analysis.values.get(target);
     const outputs = map === undefined ? undefined : keptIndices(map.channels, context.keep);
     if (outputs !== undefined && outputs.length < map!.channels.length) {
       const indices = int64Tensor('condense_target_kept', [outputs.length], outputs);
-      zName = 'condense_target';
       initializers.push(indices);
-      nodes.push(makeNode('Gather', [consumer.output, indices.name], [zName], { axis: consumer.outputAxis }));
+      nodes.push(makeNode('Gather', [zName, indices.name], ['condense_target'], { axis: consumer.outputAxis }));
+      zName = 'condense_target';
     }
-    const weight = readWeight(reduced, consumer);
-    const keep = [consumer.output, xName].filter((name) => !modelInputs.has(name)).map((name) => ({ name, dtype }));
+    if (shortcut !== undefined) {
+      nodes.push(makeNode('Sub', [zName, rename(shortcut.other)], ['condense_target_rest']));
+      zName = 'condense_target_rest';
+    }
+    const weight = readWeight(reduced, consumer, fit.view);
+    const keep = [consumer.output, xName]
+      .filter((name) => !modelInputs.has(name) && !cache.names.has(name) && this.fits(name))
+      .map((name) => ({ name, dtype }));
     return {
       graph: { base: original, nodes, initializers, inputs },
       x: { value: xName, axis: consumer.featureAxis, rank, features: weight.cols, dtype },
       z: { value: zName, axis: consumer.outputAxis, rank, features: weight.rows, dtype },
-      keep: keep.filter(({ name }) => !cache.names.has(name)),
+      keep,
     };
+  }
+
+  /** Whether a value of all rows would fit into the cache, by its size in the original model. */
+  private fits(name: string): boolean {
+    const { shapes, probed, batches } = this.context;
+    const dims = shapes.get(name.startsWith(REDUCED) ? name.slice(REDUCED.length) : name);
+    if (dims === undefined) return true;
+    const rows = batches.reduce((sum, b) => sum + b.rows.length, 0);
+    return this.cache.fits((elementCount(dims) / probed) * rows * Float32Array.BYTES_PER_ELEMENT);
   }
 }
 
 function constantsRead(model: Model, part: Extract): Tensor[] {
   return [...part.reads].flatMap((name) => model.graph.initializers.get(name) ?? []);
+}
+
+/** How a consumer is fitted; undefined where its output is no linear function of features that can be gathered. */
+interface FitShape {
+  readonly view: WeightView;
+}
+
+function fitShape({ kernel, features }: Consumer): FitShape | undefined {
+  if (kernel === undefined) return { view: 'channels' };
+  const { shape, strides, dilations, padsBegin, padsEnd, transposed, input, output } = kernel;
+  if (!transposed) return features.length * elementCount(shape) > MOST_FEATURES ? undefined : { view: 'patches' };
+  const apart =
+    shape.every((k, i) => k === strides[i] && output[i] === input[i]! * k) &&
+    [...padsBegin, ...padsEnd].every((p) => p === 0) &&
+    dilations.every((d) => d === 1);
+  return apart ? { view: 'channels' } : undefined;
+}
+
+/** Features up to which a refit is worth its factorisations. */
+const MOST_FEATURES = 6000;
+
+/** An addition behind a consumer: `sum` = what the consumer computes + `other`. */
+interface Shortcut {
+  readonly sum: string;
+  readonly other: string;
+}
+
+/**
+ * The residual addition that a consumer's output goes into, where the other operand has already lost something: then the target is the
+ * original's sum minus the reduced operand, so that the consumer makes up for that loss too. Only where nothing that is fitted later lies in
+ * front of that operand.
+ */
+function shortcutBehind(
+  consumer: Consumer,
+  later: readonly Consumer[],
+  reduced: Model,
+  context: RefitContext,
+  changed: ReadonlySet<string>,
+): Shortcut | undefined {
+  const { shapes, original } = context;
+  const uses = new UseIndex(original.graph);
+  let at = consumer.output;
+  for (;;) {
+    const [use, second] = uses.uses(at);
+    if (use === undefined || second !== undefined || use.input < 0 || uses.isGraphOutput(at) || use.node.domain !== '')
+      return undefined;
+    const next = use.node.outputs[0]!;
+    const passes = ['Identity', 'Dropout'].includes(use.node.opType);
+    const other = use.node.opType === 'Add' ? use.node.inputs[1 - use.input]! : undefined;
+    const biasAdd =
+      other !== undefined &&
+      uses.constant(other) !== undefined &&
+      consumer.node.opType === 'MatMul' &&
+      at === consumer.output;
+    if (passes || biasAdd) {
+      at = next;
+      continue;
+    }
+    if (other === undefined || !changed.has(other) || other === at) return undefined;
+    if (shapes.get(other)?.join() !== shapes.get(next)?.join() || shapes.get(at)?.join() !== shapes.get(next)?.join())
+      return undefined;
+    const upstream = new Set(extract(reduced.graph, [other], new Set()).nodes.flatMap((n) => n.outputs));
+    return later.some((c) => upstream.has(c.output)) || upstream.has(consumer.output)
+      ? undefined
+      : { sum: next, other };
+  }
 }

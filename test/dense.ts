@@ -71,7 +71,7 @@ export async function relativeDifference(a: Model, b: Model, feeds: Feeds): Prom
     const other = right.get(name);
     if (other === undefined || other.dims.join() !== dims.join()) return Infinity;
     const [x, y] = [data as Float32Array, other.data as Float32Array];
-    const size = Math.max(1e-6, ...x.map(Math.abs));
+    const size = x.reduce((most, v) => Math.max(most, Math.abs(v)), 1e-6);
     for (let i = 0; i < x.length; i++) {
       const gap = Math.abs(x[i]! - y[i]!) / size;
       worst = Number.isNaN(gap) ? Infinity : Math.max(worst, gap);

@@ -9,6 +9,7 @@ import { convertElements } from './convert.js';
 import { shuffled } from './random.js';
 import { concatenate, takeRows } from './rows.js';
 import { DATA_FORMATS } from './sources/formats.js';
+import type { ImageOptions } from './sources/images.js';
 import { rowAxisOf, type Chunk, type InputSpec } from './sources/source.js';
 
 /** The rows of one input. */
@@ -43,7 +44,7 @@ export interface Dataset {
 export async function loadDataset(
   specs: readonly string[],
   inputs: readonly InputSpec[],
-  { maxRows }: { readonly maxRows?: number | undefined } = {},
+  { maxRows, images }: { readonly maxRows?: number | undefined; readonly images?: ImageOptions | undefined } = {},
 ): Promise<Dataset> {
   const notes: DataNote[] = [];
   const chunks: Chunk[] = [];
@@ -59,7 +60,8 @@ export async function loadDataset(
         ),
       );
     try {
-      for await (const chunk of format.open(spec, { inputs, note: (note) => notes.push(note) })) chunks.push(chunk);
+      for await (const chunk of format.open(spec, { inputs, images, note: (note) => notes.push(note) }))
+        chunks.push(chunk);
     } catch (error) {
       if (isSystemError(error)) raise(problem.dataUnreadable(spec, error.message), error);
       throw error;

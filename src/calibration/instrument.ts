@@ -1,13 +1,17 @@
+import type { Kernel } from '../channels/types.js';
 import { makeNode } from '../graph/attributes.js';
 import type { Model, Node } from '../graph/ir.js';
 import type { DataType, Tensor } from '../graph/tensor.js';
 import { int64Tensor } from '../graph/tensor-data.js';
+import type { ProductType } from './moments.js';
+import type { Sampling } from './positions.js';
 
 /** A value whose features are wanted as a matrix of rows × features. */
 export interface FeatureSource {
   readonly value: string;
   readonly axis: number;
   readonly rank: number;
+  /** Columns of the matrix: for patches channels · taps. */
   readonly features: number;
   readonly dtype: DataType;
 }
@@ -19,6 +23,8 @@ export interface MomentRequest {
   readonly node?: string;
   readonly x: FeatureSource;
   readonly z?: FeatureSource;
+  /** For values of rank 3 and more with the features on axis 1: which positions are taken. Without it every position is a row. */
+  readonly sampling?: Sampling;
 }
 
 /** Names of a request's values in the instrumented graph. */
@@ -29,6 +35,9 @@ export interface MomentNames {
   readonly z: string | undefined;
   readonly pilotX: string;
   readonly pilotZ: string | undefined;
+  /** Inputs with the positions of x (count, or count × taps) and of z. */
+  readonly positionsX: string | undefined;
+  readonly positionsZ: string | undefined;
   readonly outputs: {
     readonly rows: string;
     readonly x: string;
@@ -69,6 +78,40 @@ export function flatten(source: FeatureSource, output: string): Fragment {
   return { nodes, initializers };
 }
 
+/** Nodes that take positions of [N, C, …] as rows: float32 [N · count, C · taps], channels outermost. `indices` is a graph input. */
+export function sample(
+  source: FeatureSource,
+  indices: string,
+  patch: Kernel | undefined,
+  output: string,
+  opset: number,
+): Fragment {
+  const nodes: Node[] = [];
+  const initializers: Tensor[] = [];
+  let at = source.value;
+  const step = (opType: string, inputs: string[], attributes: Parameters<typeof makeNode>[3]): void => {
+    const next = `${output}__${nodes.length}`;
+    nodes.push(makeNode(opType, inputs, [next], attributes));
+    at = next;
+  };
+  const integers = (name: string, values: readonly number[]): string => {
+    initializers.push(int64Tensor(`${output}__${name}`, [values.length], values));
+    return `${output}__${name}`;
+  };
+  if (source.dtype !== 'float32') step('Cast', [at], { to: 1 });
+  if (patch !== undefined && [...patch.padsBegin, ...patch.padsEnd].some((p) => p > 0)) {
+    const pads = [0, 0, ...patch.padsBegin, 0, 0, ...patch.padsEnd];
+    if (opset < 11) step('Pad', [at], { pads });
+    else step('Pad', [at, integers('pads', pads)], {});
+  }
+  step('Reshape', [at, integers('flat', [0, 0, -1])], {});
+  step('Gather', [at, indices], { axis: 2 });
+  step('Transpose', [at], { perm: patch === undefined ? [0, 2, 1] : [0, 2, 1, 3] });
+  step('Reshape', [at, integers('shape', [-1, source.features])], {});
+  nodes.push(makeNode('Identity', [at], [output]));
+  return { nodes, initializers };
+}
+
 /** Nodes that turn float32 matrices x and z into their sums about pilot means, which are graph inputs. */
 export function momentNodes(names: MomentNames, opset: number): Fragment {
   const nodes: Node[] = [];
@@ -82,7 +125,7 @@ export function momentNodes(names: MomentNames, opset: number): Fragment {
   };
   const { outputs } = names;
   const wide = (value: string, features: number): string => {
-    if (productType(names.request.x.features) === 'float32') return value;
+    if (productType(names.request) === 'float32') return value;
     nodes.push(makeNode('Cast', [value], [`${value}__double_${features}`], { to: 11 }));
     return `${value}__double_${features}`;
   };
@@ -112,11 +155,11 @@ export function momentNodes(names: MomentNames, opset: number): Fragment {
 }
 
 /**
- * Type in which the products of so many features are formed. Rounding of float32 products puts a floor of about 1e-6 of the largest eigenvalue under the spectrum of a
- * Gram matrix, which condensed networks reach far below; double products remove it and cost twice the time, which wide layers cannot afford.
+ * Type in which the products of a request are formed. Rounding of float32 products puts a floor of about 1e-6 of the largest eigenvalue under the spectrum of a
+ * Gram matrix, which condensed networks reach far below; double products remove it and cost twice the time, which wide layers and maps cannot afford.
  */
-export function productType(features: number): 'float32' | 'float64' {
-  return features <= DOUBLE_UP_TO ? 'float64' : 'float32';
+export function productType({ x, sampling }: MomentRequest): ProductType {
+  return sampling === undefined && x.features <= DOUBLE_UP_TO ? 'float64' : 'float32';
 }
 const DOUBLE_UP_TO = 1024;
 
@@ -130,6 +173,8 @@ export function momentNames(request: MomentRequest, index: number): MomentNames 
     z: target ? `${base}_z` : undefined,
     pilotX: `${base}_pilot_x`,
     pilotZ: target ? `${base}_pilot_z` : undefined,
+    positionsX: request.sampling === undefined ? undefined : `${base}_positions_x`,
+    positionsZ: request.sampling === undefined || !target ? undefined : `${base}_positions_z`,
     outputs: {
       rows: `${base}_rows`,
       x: `${base}_sum_x`,

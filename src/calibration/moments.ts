@@ -20,6 +20,9 @@ export interface MomentSums {
   readonly zz: Float64Array;
 }
 
+/** Types in which the runtime forms products. */
+export type ProductType = 'float32' | 'float64';
+
 export class Moments {
   private constructor(
     /** Number of features of x. */
@@ -31,19 +34,22 @@ export class Moments {
     /** q. */
     readonly shiftZ: Float64Array,
     readonly sums: MomentSums,
+    /** Type in which products of a batch were formed: what the sums are rounded to. */
+    readonly products: ProductType,
   ) {}
 
-  static empty(shiftX: Float64Array, shiftZ: Float64Array): Moments {
+  static empty(shiftX: Float64Array, shiftZ: Float64Array, products: ProductType = 'float64'): Moments {
     const n = shiftX.length;
     const m = shiftZ.length;
-    return new Moments(n, m, shiftX, shiftZ, {
+    const sums = {
       rows: 0,
       x: new Float64Array(n),
       xx: new Float64Array(n * n),
       z: new Float64Array(m),
       zx: new Float64Array(m * n),
       zz: new Float64Array(m),
-    });
+    };
+    return new Moments(n, m, shiftX, shiftZ, sums, products);
   }
 
   /** Adds the sums of one batch. */
@@ -70,9 +76,15 @@ export class Moments {
   static total(parts: readonly Moments[]): Moments {
     const first = parts[0];
     if (first === undefined) throw new Error('no moments to add');
-    const total = Moments.empty(first.shiftX, first.shiftZ);
+    const total = Moments.empty(first.shiftX, first.shiftZ, first.products);
     for (const part of parts) total.add(part.sums.rows, part.sums);
     return total;
+  }
+
+  /** The moments with z − offset as the target (m numbers). The sums are shared: do not add to both. */
+  withTargetMinus(offset: Float64Array): Moments {
+    const shift = this.shiftZ.map((q, o) => q - offset[o]!);
+    return new Moments(this.n, this.m, this.shiftX, shift, this.sums, this.products);
   }
 
   get rows(): number {

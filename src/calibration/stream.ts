@@ -1,5 +1,6 @@
 import { raise } from '../diagnostics/diagnostic.js';
 import { activationNotFinite } from '../diagnostics/runtime.js';
+import type { Kernel } from '../channels/types.js';
 import { makeNode } from '../graph/attributes.js';
 import type { Feeds, NumericArray } from '../graph/feeds.js';
 import type { Model, Node } from '../graph/ir.js';
@@ -10,12 +11,14 @@ import {
   momentNames,
   momentNodes,
   productType,
+  sample,
   skeleton,
   type Fragment,
   type MomentNames,
   type MomentRequest,
 } from './instrument.js';
 import { Moments } from './moments.js';
+import { drawPositions, patchIndices } from './positions.js';
 
 /** One run of the graph. `rows` are the data rows in it; `fold` the part of the data they belong to. */
 export interface Batch {
@@ -66,18 +69,23 @@ export async function streamMoments(
   const stacked = options.stack > 1;
   const keep = options.keep ?? [];
   const opset = graph.base.opsets.get('') ?? 1;
-  const fragments = names.flatMap((n) => [
-    flatten(n.request.x, n.x),
-    ...(n.request.z === undefined ? [] : [flatten(n.request.z, n.z!)]),
-  ]);
+  const fragments = names.flatMap((n) => valueNodes(n, opset));
   const products = joinFragments(names.map((n) => momentNodes(n, opset)));
   const values = joinFragments(fragments);
   const matrices = names.flatMap((n) => [n.x, ...(n.z === undefined ? [] : [n.z])]);
+  const positions = names.flatMap((n) => [
+    ...(n.positionsX === undefined
+      ? []
+      : [{ name: n.positionsX, dtype: 'int64' as const, rank: patchOf(n, 'x') === undefined ? 1 : 2 }]),
+    ...(n.positionsZ === undefined
+      ? []
+      : [{ name: n.positionsZ, dtype: 'int64' as const, rank: patchOf(n, 'z') === undefined ? 1 : 2 }]),
+  ]);
   const pilots = names.flatMap((n) => [n.pilotX, ...(n.pilotZ === undefined ? [] : [n.pilotZ])]);
   const sums = names.flatMap((n) =>
     Object.entries(n.outputs).map(([kind, name]) => ({
       name,
-      dtype: kind === 'xx' || kind === 'zx' ? productType(n.request.x.features) : ('float32' as const),
+      dtype: kind === 'xx' || kind === 'zx' ? productType(n.request) : ('float32' as const),
     })),
   );
   const floats = (list: readonly string[]): { name: string; dtype: DataType }[] =>
@@ -88,7 +96,7 @@ export async function streamMoments(
   const valueModel = skeleton(graph.base, {
     nodes: [...graph.nodes, ...values.nodes, ...exits, ...(stacked ? [] : products.nodes)],
     initializers: [...graph.initializers, ...values.initializers, ...(stacked ? [] : products.initializers)],
-    inputs: [...graph.inputs, ...(stacked ? [] : floats(pilots).map((p) => ({ ...p, rank: 1 })))],
+    inputs: [...graph.inputs, ...positions, ...(stacked ? [] : floats(pilots).map((p) => ({ ...p, rank: 1 })))],
     outputs: [...(stacked ? floats(matrices) : sums), ...keep.map(({ dtype }, i) => ({ name: keptName(i), dtype }))],
   });
   const productModel = skeleton(graph.base, {
@@ -127,15 +135,17 @@ export async function streamMoments(
       if (!stacked && keep.length > 0) kept.push(keptValues(outputs, keep));
       pending = [];
     };
+    let number = 0;
     for (const batch of batches) {
+      const feeds = positions.length === 0 ? batch.feeds : withPositions(batch.feeds, names, number++);
       if (stacked) {
         if (pending.length > 0 && pending[0]!.batch.fold !== batch.fold) await flush();
-        const outputs = await valueSession.run(batch.feeds);
+        const outputs = await valueSession.run(feeds);
         if (keep.length > 0) kept.push(keptValues(outputs, keep));
         pending.push({ feeds: pick(outputs, floats(matrices)), batch });
         if (pending.length >= options.stack) await flush();
       } else {
-        pending.push({ feeds: batch.feeds, batch });
+        pending.push({ feeds, batch });
         await flush();
       }
       done += batch.rows.length;
@@ -147,6 +157,48 @@ export async function streamMoments(
     await productSession?.release();
   }
   return { moments: collector.result(), kept };
+}
+
+/** Nodes that bring a request's values into the form of matrices. */
+function valueNodes(names: MomentNames, opset: number): Fragment[] {
+  const { request, x, z, positionsX, positionsZ } = names;
+  const { sampling } = request;
+  if (sampling === undefined || positionsX === undefined)
+    return [flatten(request.x, x), ...(request.z === undefined ? [] : [flatten(request.z, z!)])];
+  return [
+    sample(request.x, positionsX, patchOf(names, 'x'), x, opset),
+    ...(request.z === undefined ? [] : [sample(request.z, positionsZ!, patchOf(names, 'z'), z!, opset)]),
+  ];
+}
+
+/** The patch that a request's x or z is made of. */
+function patchOf({ request: { sampling } }: MomentNames, value: 'x' | 'z'): Kernel | undefined {
+  return sampling?.patched === value ? sampling.patch : undefined;
+}
+
+/** The feeds with the positions that each request takes from this batch. */
+function withPositions(feeds: Feeds, names: readonly MomentNames[], batch: number): Feeds {
+  const all = new Map(feeds);
+  const put = (name: string | undefined, dims: readonly number[], values: Int32Array): void => {
+    if (name !== undefined) all.set(name, { dtype: 'int64', dims, data: BigInt64Array.from(values, BigInt) });
+  };
+  for (const n of names) {
+    const { sampling } = n.request;
+    if (sampling === undefined) continue;
+    const positions = drawPositions(sampling, batch);
+    for (const [name, value] of [
+      [n.positionsX, 'x'],
+      [n.positionsZ, 'z'],
+    ] as const) {
+      const patch = patchOf(n, value);
+      if (patch === undefined) put(name, [positions.length], positions);
+      else {
+        const indices = patchIndices(patch, sampling.map, positions);
+        put(name, [positions.length, indices.length / positions.length], indices);
+      }
+    }
+  }
+  return all;
 }
 
 function joinFragments(fragments: readonly Fragment[]): Fragment {
@@ -221,7 +273,7 @@ class Collector {
       const shiftZ = n.pilotZ === undefined ? new Float64Array(0) : Float64Array.from(pilot.get(n.pilotZ)!);
       this.moments.set(
         n.request.key,
-        Array.from({ length: this.folds }, () => Moments.empty(shiftX, shiftZ)),
+        Array.from({ length: this.folds }, () => Moments.empty(shiftX, shiftZ, productType(n.request))),
       );
     }
     this.pilot = pilot;
@@ -262,7 +314,13 @@ async function blame(
   batches: readonly Batch[],
   options: SessionOptions,
 ): Promise<never> {
-  const sources = request.z === undefined ? [request.x] : [request.x, request.z];
+  // Patches hold each channel several times; the channels themselves are enough to look at.
+  const taps = (value: 'x' | 'z'): number =>
+    request.sampling?.patched === value ? elementCount(request.sampling.patch?.shape ?? []) : 1;
+  const sources = [
+    { ...request.x, features: request.x.features / taps('x') },
+    ...(request.z === undefined ? [] : [{ ...request.z, features: request.z.features / taps('z') }]),
+  ];
   const parts = sources.map((source, i) => flatten(source, `condense_blame_${i}`));
   const session = await Session.open(
     skeleton(graph.base, {

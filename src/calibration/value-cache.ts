@@ -29,11 +29,22 @@ export class ValueCache {
   /** The batches with what is cached added to their feeds. */
   attach(batches: readonly Batch[]): Batch[] {
     if (this.values.size === 0) return [...batches];
-    return batches.map((batch, i) => {
-      const feeds = new Map(batch.feeds);
-      for (const [name, arrays] of this.values) feeds.set(name, arrays[i]!);
-      return { ...batch, feeds };
-    });
+    const { values } = this;
+    return batches.map((batch, i) => ({
+      rows: batch.rows,
+      fold: batch.fold,
+      // Gathered when the batch is run, so that all batches together hold no second copy of the data.
+      get feeds(): Feeds {
+        const feeds = new Map(batch.feeds);
+        for (const [name, arrays] of values) feeds.set(name, arrays[i]!);
+        return feeds;
+      },
+    }));
+  }
+
+  /** Whether values of so many bytes in all would fit. */
+  fits(bytes: number): boolean {
+    return this.used + bytes <= this.budget;
   }
 
   /** Takes values over, one map per batch, each name only where all of it fits. */

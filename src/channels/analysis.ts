@@ -3,6 +3,7 @@ import { freeNames, subgraphs } from '../graph/uses.js';
 import { behaviourOf } from './operators.js';
 import { refusal, type Refusal } from './refusal.js';
 import { targetsInSubgraphs } from './subgraph-targets.js';
+import { followNumbers } from './shape-numbers.js';
 import { label, Tracker, weaker, type KnownShapes } from './tracker.js';
 import {
   FIXED,
@@ -10,6 +11,7 @@ import {
   type ChannelSpace,
   type Consumer,
   type Cut,
+  type IndexEntry,
   type Homogeneity,
   type ShapeEntry,
   type TargetNode,
@@ -27,6 +29,7 @@ export type NodeFilter = (node: string) => boolean;
 export function analyseChannels(model: Model, shapes: KnownShapes, filter: NodeFilter = () => true): ChannelAnalysis {
   const tracker = new Tracker(model, shapes);
   for (const node of model.graph.nodes) {
+    followNumbers(node, tracker);
     behaviourOf(node.opType, node.domain)(node, tracker);
     for (const inner of subgraphs(node)) {
       for (const name of freeNames(inner)) tracker.pinValue(name, refusal('SUBGRAPH_CAPTURE', [label(node)]));
@@ -37,7 +40,6 @@ export function analyseChannels(model: Model, shapes: KnownShapes, filter: NodeF
     if (!filter(label(target.node))) tracker.pin(target.channels, refusal('EXCLUDED', [label(target.node)]));
   }
   pinSharedConstants(tracker);
-  pinRepeated(tracker);
   pinUnread(tracker);
   return assemble(tracker);
 }
@@ -61,33 +63,19 @@ function readers(tracker: Tracker, constant: string): string[] {
   });
 }
 
-/** A consumer that reads several features of one channel (a Flatten folded positions into features) needs selection by blocks. */
-function pinRepeated(tracker: Tracker): void {
-  for (const { node, features } of tracker.consumers) {
-    const roots = [...features].filter((c) => c !== FIXED).map((c) => tracker.sets.find(c));
-    if (new Set(roots).size === roots.length) continue;
-    tracker.pin(
-      features,
-      refusal(
-        'NOT_SUPPORTED_YET',
-        [label(node)],
-        `'${label(node)}' reads several features of one channel: not supported yet`,
-      ),
-    );
-  }
-}
-
 /** A channel whose consumers are none (a dead end) has nobody to take over its part; such nodes are left as they are. */
 function pinUnread(tracker: Tracker): void {
   const read = new Set<number>();
   for (const consumer of tracker.consumers)
     for (const c of consumer.features) if (c !== FIXED) read.add(tracker.sets.find(c));
   for (const target of tracker.targets) {
-    for (const c of target.channels ?? []) {
+    for (const c of (target.channels ?? []).filter(isChannel)) {
       if (!read.has(tracker.sets.find(c))) tracker.pin(Int32Array.of(c), refusal('NO_CONSUMER', [label(target.node)]));
     }
   }
 }
+
+const isChannel = (c: number): boolean => c !== FIXED;
 
 /** Turns the tracker's sets into spaces with channels numbered by set. */
 function assemble(tracker: Tracker): ChannelAnalysis {
@@ -105,36 +93,6 @@ function assemble(tracker: Tracker): ChannelAnalysis {
       return pinned.has(root) ? FIXED : root;
     });
 
-  // Producers that share a channel belong to one space.
-  const producers = tracker.targets.filter((t) => t.channels !== undefined);
-  const spaceOf = new Int32Array(sets.size).fill(-1);
-  const groups: TargetNode[][] = [];
-  const groupOfRoot = new Map<number, number>();
-  for (const target of producers) {
-    const roots = [...new Set([...target.channels!].map((c) => sets.find(c)))];
-    const met = [...new Set(roots.flatMap((r) => groupOfRoot.get(r) ?? []))].sort((a, b) => a - b);
-    const home = met[0] ?? groups.push([]) - 1;
-    for (const other of met.slice(1)) {
-      for (const [root, group] of groupOfRoot) if (group === other) groupOfRoot.set(root, home);
-      groups[home]!.push(...groups[other]!.splice(0));
-    }
-    groups[home]!.push(target);
-    for (const root of roots) groupOfRoot.set(root, home);
-  }
-
-  // Where a space is wider than one of its producers (a Concat joins them), each producer keeps its first channel: no axis may become empty.
-  for (const members of groups) {
-    const rootsOf = members.map((t) => new Set([...t.channels!].map((c) => sets.find(c))));
-    const width = new Set(rootsOf.flatMap((roots) => [...roots])).size;
-    rootsOf.forEach((roots, i) => {
-      if (roots.size === width || [...roots].some((r) => pinned.has(r))) return;
-      pinned.set(
-        Math.min(...roots),
-        refusal('TOO_NARROW', [label(members[i]!.node)], 'one channel of every layer stays'),
-      );
-    });
-  }
-
   const consumers: Consumer[] = tracker.consumers.map((c) => ({ ...c, features: resolve(c.features) }));
   const homogeneity = new Map<number, Homogeneity>();
   for (const [channel, level] of tracker.homogeneityOf) {
@@ -144,35 +102,40 @@ function assemble(tracker: Tracker): ChannelAnalysis {
 
   const uneven = new Set([...tracker.uneven].map((c) => sets.find(c)));
 
-  const spaces: ChannelSpace[] = [];
+  const spaceOf = new Int32Array(sets.size).fill(-1);
+  const groups = groupBySignature(tracker, (root) => !pinned.has(root));
+  groups.forEach((channels, id) => {
+    for (const c of channels) spaceOf[c] = id;
+  });
+  const must = spacesThatMayNotVanish(tracker.cuts, resolve, spaceOf, groups.length);
   const order = new Map(tracker.model.graph.nodes.map((node, i) => [node, i] as const));
-  groups.forEach((members) => {
-    const roots = [...new Set(members.flatMap((t) => [...t.channels!].map((c) => sets.find(c))))];
-    const free = roots.filter((r) => !pinned.has(r)).sort((a, b) => a - b);
-    if (free.length === 0) return;
-    const id = spaces.length;
-    for (const channel of free) spaceOf[channel] = id;
-    spaces.push({
+  const spaces = groups.map((channels, id): ChannelSpace => {
+    const producers = tracker.targets.filter((t) =>
+      t.channels?.some((c) => isChannel(c) && spaceOf[sets.find(c)] === id),
+    );
+    return {
       id,
-      producers: members.map((t) => t.node).sort((a, b) => order.get(a)! - order.get(b)!),
-      channels: Int32Array.from(free),
-      width: roots.length,
+      producers: producers.map((t) => t.node).sort((a, b) => order.get(a)! - order.get(b)!),
+      channels: Int32Array.from(channels),
+      least: must[id]!,
       consumers: consumers.filter((c) => c.features.some((f) => f !== FIXED && spaceOf[f] === id)),
-      uneven: free.some((c) => uneven.has(c)),
-      homogeneity: free.reduce<Homogeneity>((level, c) => weaker(level, homogeneity.get(c) ?? 'any'), 'any'),
-    });
+      uneven: channels.some((c) => uneven.has(c)),
+      homogeneity: channels.reduce<Homogeneity>((level, c) => weaker(level, homogeneity.get(c) ?? 'any'), 'any'),
+    };
   });
 
   const targets = tracker.targets.map((target): TargetNode => {
     if (target.channels === undefined) return target;
     const channels = resolve(target.channels);
-    const space = channels.reduce((found, c) => (found >= 0 || c === FIXED ? found : spaceOf[c]!), -1);
-    if (space >= 0) return { ...target, channels, space };
-    const why = pinned.get(sets.find(target.channels[0]!)) ?? refusal('TOO_NARROW', [label(target.node)]);
+    const own = [...new Set([...channels].flatMap((c) => (c === FIXED || spaceOf[c]! < 0 ? [] : [spaceOf[c]!])))];
+    if (own.length > 0) return { ...target, channels, spaces: own };
+    const first = target.channels.find(isChannel);
+    const why =
+      (first === undefined ? undefined : pinned.get(sets.find(first))) ?? refusal('TOO_NARROW', [label(target.node)]);
     return { ...target, channels, refusal: why };
   });
 
-  const withChannels = <T extends Cut | ShapeEntry>(items: readonly T[]): T[] =>
+  const withChannels = <T extends Cut | ShapeEntry | IndexEntry>(items: readonly T[]): T[] =>
     items
       .map((item) => ({ ...item, channels: resolve(item.channels) }))
       .filter((item) => item.channels.some((c) => c !== FIXED));
@@ -189,7 +152,54 @@ function assemble(tracker: Tracker): ChannelAnalysis {
     consumers,
     cuts: withChannels(tracker.cuts),
     shapeEntries: withChannels(tracker.shapeEntries),
+    indexEntries: withChannels(tracker.indexEntries),
     values,
     spaceOf,
   };
+}
+
+/**
+ * Channels that stand in the same tensors the same number of times form a space: each of them costs the same and may take the place of any
+ * other. In the order of their first channel.
+ */
+function groupBySignature(tracker: Tracker, free: (root: number) => boolean): number[][] {
+  const { sets } = tracker;
+  // A depthwise layer may carry fixed channels beside others.
+  const made = new Set(
+    tracker.targets.flatMap((t) => [...(t.channels ?? [])].filter(isChannel).map((c) => sets.find(c))),
+  );
+  const signatures = new Map<number, string[]>([...made].filter(free).map((root) => [root, []]));
+  tracker.cuts.forEach(({ channels }, i) => {
+    const counts = new Map<number, number>();
+    for (const c of channels) if (c !== FIXED) counts.set(sets.find(c), (counts.get(sets.find(c)) ?? 0) + 1);
+    for (const [root, count] of counts) signatures.get(root)?.push(`${i}:${count}`);
+  });
+  const groups = new Map<string, number[]>();
+  for (const root of [...signatures.keys()].sort((a, b) => a - b)) {
+    const key = signatures.get(root)!.join();
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [root]);
+    else group.push(root);
+  }
+  return [...groups.values()];
+}
+
+/** For each space 1 where one of its channels has to stay, because some axis would be empty without, else 0. */
+function spacesThatMayNotVanish(
+  cuts: readonly Cut[],
+  resolve: (channels: Int32Array) => Int32Array,
+  spaceOf: Int32Array,
+  count: number,
+): (0 | 1)[] {
+  const least = new Array<0 | 1>(count).fill(0);
+  const axes = cuts.map(
+    ({ channels }) => new Set([...resolve(channels)].map((c) => (c === FIXED ? FIXED : spaceOf[c]!))),
+  );
+  // The narrowest axes decide first: what stays there holds the wider ones open as well.
+  for (const spaces of axes.sort((a, b) => a.size - b.size)) {
+    const list = [...spaces];
+    if (list.some((s) => s < 0 || least[s] === 1)) continue;
+    least[Math.min(...list)] = 1;
+  }
+  return least;
 }

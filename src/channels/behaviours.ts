@@ -6,8 +6,9 @@ import { intAttribute, intsAttribute } from '../graph/attributes.js';
 import type { Node } from '../graph/ir.js';
 import { elementCount } from '../graph/tensor.js';
 import { toIntegers } from '../graph/tensor-data.js';
-import { carryThroughReshape } from './reshape.js';
+import { carryThroughReshape, divideByReshape } from './reshape.js';
 import { refusal } from './refusal.js';
+import { numbersRead, ownPlace } from './shape-numbers.js';
 import { label, type AxisMap, type Tracker } from './tracker.js';
 import { FIXED, type Homogeneity } from './types.js';
 
@@ -160,35 +161,58 @@ export const reshape: Behaviour = (node, tracker) => {
     tracker.pin(map.channels, refusal('SHAPE_UNKNOWN', [label(node)]));
     return;
   }
-  const carried = carryThroughReshape(from, map, to);
+  const carried = carryThroughReshape(from, map, to) ?? divided(node, map, from, to, tracker);
   if (carried === undefined) {
     tracker.pin(map.channels, mixes(node));
     return;
   }
-  if (node.opType === 'Reshape' && !followShape(node, carried, to, tracker)) return;
+  if (node.opType === 'Reshape' && !followShape(node, map, carried, tracker)) return;
   tracker.setMap(output, carried.axis, carried.channels);
 };
 
+/** Ties the channels that a reshape puts at the same position of its longest axis. */
+function divided(
+  node: Node,
+  map: AxisMap,
+  from: readonly number[],
+  to: readonly number[],
+  tracker: Tracker,
+): AxisMap | undefined {
+  const found = divideByReshape(from, map, to);
+  if (found === undefined) return undefined;
+  const { axis, positions } = found;
+  const lead = new Int32Array(to[axis]!).fill(FIXED);
+  positions.forEach((position, i) => {
+    const channel = map.channels[i]!;
+    if (i === positions.indexOf(position)) lead[position] = channel;
+    else tracker.tie(lead.subarray(position, position + 1), Int32Array.of(channel), node);
+  });
+  return { axis, channels: lead };
+}
+
 /** Notes which entry of Reshape's shape has to change with the channels; pins them where that cannot be done. */
-function followShape(node: Node, carried: AxisMap, to: readonly number[], tracker: Tracker): boolean {
-  const shape = tracker.constant(node.inputs[1] ?? '');
+function followShape(node: Node, before: AxisMap, carried: AxisMap, tracker: Tracker): boolean {
   const attribute = intsAttribute(node, 'shape');
-  if (shape === undefined || attribute !== undefined) {
-    tracker.pin(carried.channels, refusal('SHAPE_NAMED', [label(node)]));
-    return false;
+  const entry =
+    attribute === undefined
+      ? numbersRead(node, 1, tracker)?.[carried.axis]
+      : ({
+          kind: 'number',
+          value: attribute[carried.axis]!,
+          place: { kind: 'attribute', output: node.outputs[0]!, attribute: 'shape', entry: carried.axis },
+        } as const);
+  if (entry?.kind === 'count' && tracker.same(entry.channels, carried.channels)) return true;
+  if (entry?.kind === 'number') {
+    // -1 adapts by itself, and 0 copies the length of the axis at the same place.
+    if (entry.value === -1 || (entry.value === 0 && before.axis === carried.axis)) return true;
+    const place = ownPlace(node, 1, entry.place, tracker);
+    if (entry.value === carried.channels.length && place !== undefined) {
+      tracker.shapeEntries.push({ place, channels: carried.channels });
+      return true;
+    }
   }
-  const entry = toIntegers(shape.tensor)[carried.axis];
-  // -1 and 0 adapt by themselves.
-  if (entry === undefined || entry <= 0) return true;
-  if (entry !== to[carried.axis] || tracker.constantUseCount(shape.name) > 1) {
-    tracker.pin(
-      carried.channels,
-      refusal('SHAPE_NAMED', [label(node)], 'the shape constant is used at more than one place'),
-    );
-    return false;
-  }
-  tracker.shapeEntries.push({ holder: shape.name, entry: carried.axis, channels: carried.channels });
-  return true;
+  tracker.pin(carried.channels, refusal('SHAPE_NAMED', [label(node)]));
+  return false;
 }
 
 export const transpose: Behaviour = (node, tracker) => {
@@ -255,6 +279,9 @@ export const reduce: Behaviour = (node, tracker) => {
   tracker.markUneven(map.channels);
   tracker.setMap(node.outputs[0]!, keep ? map.axis : map.axis - before, map.channels);
 };
+
+/** Reads the lengths of its input's axes alone. */
+export const lengthsOnly: Behaviour = () => undefined;
 
 /** Anything that is not followed: whatever channels the node reads have to stay. */
 export const mix: Behaviour = (node, tracker) => {

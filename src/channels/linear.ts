@@ -7,7 +7,7 @@ import { refusal, type Refusal } from './refusal.js';
 import { label, type Tracker } from './tracker.js';
 import { FIXED, type BiasPlace, type Consumer } from './types.js';
 
-const WEIGHT_TYPES = new Set(['float32', 'float64', 'float16']);
+export const WEIGHT_TYPES = new Set(['float32', 'float64', 'float16']);
 
 /** Gemm: Y = alpha·A'·B' + beta·C, with B the weight. */
 export const gemm: Behaviour = (node, tracker) => {
@@ -48,7 +48,6 @@ export const gemm: Behaviour = (node, tracker) => {
     return;
   }
   const featureAxis = intAttribute(node, 'transA', 0) !== 0 ? 0 : 1;
-  const layout = transposed ? 'outputs-first' : 'features-first';
   consume(
     node,
     {
@@ -56,7 +55,10 @@ export const gemm: Behaviour = (node, tracker) => {
       featureAxis,
       rank: 2,
       weight: weight.name,
-      layout,
+      featureWeightAxis: transposed ? 1 : 0,
+      outputWeightAxis: transposed ? 0 : 1,
+      kernel: undefined,
+      view: 'channels',
       scale,
       bias,
       output: node.outputs[0]!,
@@ -86,24 +88,30 @@ export const matmul: Behaviour = (node, tracker) => {
     featureAxis: rank - 1,
     rank,
     weight: weight.name,
+    featureWeightAxis: 0,
+    outputWeightAxis: 1,
+    kernel: undefined,
+    view: 'channels',
     scale: 1,
     bias,
     output,
     outputAxis: rank - 1,
-  };
-  consume(node, { ...place, layout: 'features-first' }, tracker);
+  } as const;
+  consume(node, place, tracker);
   produce(node, weight, 1, rank - 1, tracker);
 };
 
-/** Convolutions: their nodes are refused by name until their channels are followed. */
-export const notYet: Behaviour = (node, tracker) => {
-  refuse(node, refusal('NOT_SUPPORTED_YET', [label(node)], `${node.opType} is not supported yet`), tracker);
-};
-
 function usableWeight(node: Node, value: string, tracker: Tracker): ConstantHolder | Refusal {
+  const weight = usableConstant(node, value, tracker);
+  return 'code' in weight || weight.tensor.dims.length === 2
+    ? weight
+    : refusal('OPERATOR_MIXES', [label(node)], 'the weight is not a matrix');
+}
+
+/** The constant weight of a node, if it can be rewritten for this node alone. */
+export function usableConstant(node: Node, value: string, tracker: Tracker): ConstantHolder | Refusal {
   const weight = tracker.constant(value);
   if (weight === undefined) return refusal('WEIGHT_NOT_CONSTANT', [label(node)]);
-  if (weight.tensor.dims.length !== 2) return refusal('OPERATOR_MIXES', [label(node)], 'the weight is not a matrix');
   if (!WEIGHT_TYPES.has(weight.tensor.dtype))
     return refusal('WEIGHT_TYPE', [label(node)], `the weight is of type ${weight.tensor.dtype}`);
   if (tracker.constantUseCount(weight.name) > 1) return refusal('WEIGHT_SHARED', [label(node)]);
@@ -124,32 +132,35 @@ function addedBias(output: string, outputs: number, tracker: Tracker): BiasPlace
   return { kind: 'holder', holder: constant.name, scale: 1 };
 }
 
-function refuse(node: Node, why: Refusal, tracker: Tracker): void {
+/** Reports the node as left alone, and pins what it reads. */
+export function refuse(node: Node, why: Refusal, tracker: Tracker): void {
   for (const value of node.inputs) tracker.pinValue(value, why);
-  tracker.targets.push({ node, width: undefined, channels: undefined, space: undefined, refusal: why });
+  tracker.targets.push({ node, width: undefined, channels: undefined, spaces: [], refusal: why });
 }
 
-function consume(node: Node, place: Omit<Consumer, 'node' | 'features'>, tracker: Tracker): void {
+/** Notes the node as a reader of the channels along its feature axis. */
+export function consume(node: Node, place: Omit<Consumer, 'node' | 'features'>, tracker: Tracker): void {
   const map = tracker.map(place.input);
+  const { dims } = tracker.constant(place.weight)!.tensor;
   const asRows = map !== undefined && map.axis !== place.featureAxis;
   if (asRows)
     tracker.pin(map.channels, refusal('OPERATOR_MIXES', [label(node)], `${node.opType} uses the channels as rows`));
   if (map === undefined || asRows) {
-    const [first, second] = tracker.constant(place.weight)!.tensor.dims as [number, number];
-    const features = new Int32Array(place.layout === 'features-first' ? first : second).fill(FIXED);
+    const features = new Int32Array(dims[place.featureWeightAxis]!).fill(FIXED);
     tracker.consumers.push({ node, ...place, features });
     return;
   }
   tracker.consumers.push({ node, ...place, features: map.channels });
   tracker.cut({
     holder: place.weight,
-    axis: place.layout === 'features-first' ? 0 : 1,
+    axis: place.featureWeightAxis,
     channels: map.channels,
     role: 'consume',
   });
 }
 
-function produce(
+/** Notes the node as the maker of new channels. */
+export function produce(
   node: Node,
   weight: ConstantHolder,
   weightAxis: number,
@@ -160,6 +171,6 @@ function produce(
   const channels = tracker.newChannels(width);
   tracker.cut({ holder: weight.name, axis: weightAxis, channels, role: 'produce' });
   tracker.setMap(node.outputs[0]!, outputAxis, channels);
-  tracker.targets.push({ node, width, channels, space: undefined, refusal: undefined });
+  tracker.targets.push({ node, width, channels, spaces: [], refusal: undefined });
   return channels;
 }

@@ -1,6 +1,7 @@
 import {
   carry,
   carryExceptAlong,
+  lengthsOnly,
   cast,
   concat,
   couple,
@@ -11,7 +12,10 @@ import {
   transpose,
   type Behaviour,
 } from './behaviours.js';
-import { gemm, matmul, notYet } from './linear.js';
+import { convolution } from './convolution.js';
+import { gemm, matmul } from './linear.js';
+import { gather, slice, split } from './select-operators.js';
+import { pad, pool, resize } from './spatial.js';
 
 /**
  * How each operator of the default domain treats channels. The one table that the analysis reads: adding an operator is one entry here (and,
@@ -21,8 +25,7 @@ export const OPERATORS: ReadonlyMap<string, Behaviour> = new Map<string, Behavio
   // Linear with a constant weight: consume one set of channels, produce another.
   ['Gemm', gemm],
   ['MatMul', matmul],
-  ['Conv', notYet],
-  ['ConvTranspose', notYet],
+  ...entries(['Conv', 'ConvTranspose'], convolution),
 
   // Elementwise functions of one value. Homogeneous ones let a scale factor through.
   ...entries(['Identity', 'Dropout', 'Neg'], carry('any')),
@@ -120,6 +123,21 @@ export const OPERATORS: ReadonlyMap<string, Behaviour> = new Map<string, Behavio
 
   // Per-channel parameters as further inputs.
   ['BatchNormalization', perChannelParameters([1, 2, 3, 4], 'none')],
+  ['InstanceNormalization', perChannelParameters([1, 2], 'none')],
+
+  // Over space.
+  ...entries(['AveragePool', 'GlobalAveragePool'], pool('any')),
+  ...entries(['MaxPool', 'GlobalMaxPool', 'LpPool', 'GlobalLpPool'], pool('positive')),
+  ['Pad', pad],
+  ...entries(['Resize', 'Upsample'], resize),
+
+  // Reads lengths, not values; what becomes of them is followed in `shape-numbers.ts`.
+  ['Shape', lengthsOnly],
+
+  // Take channels apart.
+  ['Slice', slice],
+  ['Split', split],
+  ['Gather', gather],
 
   // Shape and order.
   ...entries(['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze'], reshape),

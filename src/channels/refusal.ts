@@ -14,6 +14,7 @@ export const REFUSALS = {
   OPERATOR_MIXES: 'an operator mixes, reorders or counts the channels in a way that is not followed',
   IN_SUBGRAPH: 'the node lies in a subgraph (If, Loop, Scan), which is kept intact',
   SUBGRAPH_CAPTURE: 'a subgraph (If, Loop, Scan) reads the value',
+  GROUPED: 'a convolution in groups that are wider than one channel',
   WEIGHT_NOT_CONSTANT: 'the weight is computed at run time, not a constant',
   WEIGHT_SHARED: 'the weight is used at more than one place',
   WEIGHT_TYPE: 'the weight is not of a floating-point type that can be rewritten',

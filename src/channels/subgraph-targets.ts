@@ -18,7 +18,7 @@ export function targetsInSubgraphs(model: Model): TargetNode[] {
           [label(holder)],
           `it lies in a subgraph of ${holder.opType}, which is kept intact`,
         );
-        found.push({ node, width: undefined, channels: undefined, space: undefined, refusal: why });
+        found.push({ node, width: undefined, channels: undefined, spaces: [], refusal: why });
       }
       for (const inner of subgraphs(node)) visit(inner, node);
     }

@@ -3,7 +3,16 @@ import type { Model, Node } from '../graph/ir.js';
 import { constantAt, type ConstantHolder, UseIndex } from '../graph/uses.js';
 import type { Refusal } from './refusal.js';
 import { refusal } from './refusal.js';
-import { FIXED, type Consumer, type Cut, type Homogeneity, type ShapeEntry, type TargetNode } from './types.js';
+import {
+  FIXED,
+  type Consumer,
+  type Cut,
+  type Homogeneity,
+  type IndexEntry,
+  type ShapeEntry,
+  type TargetNode,
+} from './types.js';
+import type { ShapeNumber } from './shape-numbers.js';
 import { UnionFind } from './union-find.js';
 
 /** The axis of a value along which channels are followed. */
@@ -23,6 +32,9 @@ export class Tracker {
   readonly sets = new UnionFind();
   readonly cuts: Cut[] = [];
   readonly shapeEntries: ShapeEntry[] = [];
+  readonly indexEntries: IndexEntry[] = [];
+  /** Whole numbers that are computed from shapes, by value; see `shape-numbers.ts`. */
+  readonly numbers = new Map<string, readonly ShapeNumber[]>();
   readonly consumers: Consumer[] = [];
   readonly targets: TargetNode[] = [];
   readonly maps = new Map<string, AxisMap>();
@@ -98,6 +110,14 @@ export class Tracker {
     }
   }
 
+  /** Whether two axis maps hold the same channels in the same order. */
+  same(a: Int32Array, b: Int32Array): boolean {
+    return (
+      a.length === b.length &&
+      a.every((c, i) => (c === FIXED ? b[i] === FIXED : b[i] !== FIXED && this.sets.find(c) === this.sets.find(b[i]!)))
+    );
+  }
+
   cut(cut: Cut): void {
     this.cuts.push(cut);
   }
@@ -119,7 +139,7 @@ export function weaker(a: Homogeneity, b: Homogeneity): Homogeneity {
   return RANK[a] >= RANK[b] ? a : b;
 }
 
-/** How a node is called in messages and options: its name, else the name of its first output. */
+/** How a node is called in messages and options: its name, else the name of its first output in the model as it came. */
 export function label(node: Node): string {
-  return node.name !== '' ? node.name : (node.outputs[0] ?? node.opType);
+  return node.name !== '' ? node.name : (node.formerOutput ?? node.outputs[0] ?? node.opType);
 }

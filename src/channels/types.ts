@@ -24,12 +24,29 @@ export interface Cut {
   readonly role: 'produce' | 'factor' | 'consume';
 }
 
-/** An entry of a constant shape (Reshape, Expand, ...) that names the length of an axis with channels. */
+/**
+ * Where a whole number is stored: in the constant that the node making `output` reads as its input number `input` (other readers of that
+ * constant keep the old number), or in an attribute of that node.
+ */
+export type NumberPlace =
+  | { readonly kind: 'constant'; readonly output: string; readonly input: number; readonly entry: number }
+  | { readonly kind: 'attribute'; readonly output: string; readonly attribute: string; readonly entry: number };
+
+/** A number that counts channels: the length of an axis in a shape, an offset of a Slice, the groups of a depthwise Conv. */
 export interface ShapeEntry {
-  readonly holder: string;
-  /** Index into the shape tensor. */
-  readonly entry: number;
-  /** The axis it names, as an axis map. */
+  readonly place: NumberPlace;
+  /** What it counts, as an axis map: the number becomes how many of these stay. */
+  readonly channels: Int32Array;
+  /** The number is negative: it counts from the end. */
+  readonly fromEnd?: boolean;
+}
+
+/** Constant indices along an axis with channels (Gather): they are renumbered with the cut. */
+export interface IndexEntry {
+  /** The node that makes `output` reads the indices as its input number `input`. */
+  readonly output: string;
+  readonly input: number;
+  /** The axis that the indices point into, as an axis map. */
   readonly channels: Int32Array;
 }
 
@@ -41,6 +58,28 @@ export type BiasPlace =
   | { readonly kind: 'holder'; readonly holder: string; readonly scale: number }
   | { readonly kind: 'extend'; readonly name: string; readonly scale: number }
   | { readonly kind: 'none' };
+
+/** Geometry of a convolution, one number for each spatial axis. */
+export interface Kernel {
+  readonly shape: readonly number[];
+  readonly strides: readonly number[];
+  readonly dilations: readonly number[];
+  /** Zeros in front and behind (of the output, cut off, for a transposed one). */
+  readonly padsBegin: readonly number[];
+  readonly padsEnd: readonly number[];
+  readonly transposed: boolean;
+  /** Spatial lengths of input and output for the shapes that the analysis saw. */
+  readonly input: readonly number[];
+  readonly output: readonly number[];
+}
+
+/**
+ * How a consumer's weight is laid out as a matrix W. A convolution has one number for each output, feature and tap of its kernel:
+ * - `channels`: (outputs · taps) × features, each tap an output of its own that reads the features at one position;
+ * - `patches`: outputs × (features · taps), what the node really computes from the patch that it sees.
+ * Without a kernel the two are the same.
+ */
+export type WeightView = 'channels' | 'patches';
 
 /** A consumer: a node that mixes the features of its input linearly, y = x Wᵀ + b along the feature axis. */
 export interface Consumer {
@@ -55,8 +94,13 @@ export interface Consumer {
   readonly features: Int32Array;
   /** Holder of the weight. */
   readonly weight: string;
-  /** Whether the weight is stored [features, outputs] (MatMul, Gemm transB = 0) or [outputs, features]. */
-  readonly layout: 'features-first' | 'outputs-first';
+  /** Axes of the stored weight along which features and outputs run; any others are the kernel's. */
+  readonly featureWeightAxis: number;
+  readonly outputWeightAxis: number;
+  /** What a convolution does in space; undefined for Gemm and MatMul. */
+  readonly kernel: Kernel | undefined;
+  /** How the weight is read as a matrix; see `WeightView`. The analysis says `channels`, `chooseViews` decides. */
+  readonly view: WeightView;
   /** y = scale · (stored weight) x. */
   readonly scale: number;
   readonly bias: BiasPlace;
@@ -65,15 +109,15 @@ export interface Consumer {
   readonly outputAxis: number;
 }
 
-/** Channels that are decided on together: the outputs of one producer, or of several that residual connections tie. */
+/** Channels that stand in the same tensors: outputs of one producer, or of several that are tied to each other. */
 export interface ChannelSpace {
   readonly id: number;
   /** Nodes whose output axis this is, in topological order. */
   readonly producers: readonly Node[];
   /** Removable channels, ascending. */
   readonly channels: Int32Array;
-  /** How many channels the producers have, those that must stay included. */
-  readonly width: number;
+  /** How many have to stay so that no axis becomes empty. */
+  readonly least: 0 | 1;
   /** Consumers that read at least one removable channel of the space. */
   readonly consumers: readonly Consumer[];
   /** What everything between producers and consumers does with a channel that is scaled by c: passes any c, only c > 0, or neither. */
@@ -94,8 +138,8 @@ export interface TargetNode {
   readonly width: number | undefined;
   /** Axis map of its output, when it is a producer. */
   readonly channels: Int32Array | undefined;
-  /** The space it produces; undefined where it is refused. */
-  readonly space: number | undefined;
+  /** The spaces of its channels; none where it is refused. */
+  readonly spaces: readonly number[];
   readonly refusal: Refusal | undefined;
 }
 
@@ -108,6 +152,7 @@ export interface ChannelAnalysis {
   readonly consumers: readonly Consumer[];
   readonly cuts: readonly Cut[];
   readonly shapeEntries: readonly ShapeEntry[];
+  readonly indexEntries: readonly IndexEntry[];
   /** Axis maps of values, to correct stale static shapes. */
   readonly values: ReadonlyMap<string, { readonly axis: number; readonly channels: Int32Array }>;
   /** Space of each channel; -1 for channels that must stay. */

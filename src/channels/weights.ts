@@ -4,40 +4,74 @@ import { elementCount, type Tensor } from '../graph/tensor.js';
 import { floatTensor, toFloat64 } from '../graph/tensor-data.js';
 import { constantAt, UseIndex } from '../graph/uses.js';
 import type { Matrix } from '../linalg/matrix.js';
-import type { Consumer } from './types.js';
+import type { Consumer, WeightView } from './types.js';
 
 type FloatType = 'float32' | 'float64' | 'float16';
 
-/** What a consumer computes, y = W x + (bias): W is outputs × features with the node's own scale applied. */
-export function readWeight(model: Model, consumer: Consumer): Matrix {
-  const tensor = held(model.graph, consumer.weight);
-  const [first, second] = tensor.dims as [number, number];
-  const values = toFloat64(tensor);
-  const outputs = consumer.layout === 'outputs-first' ? first : second;
-  const features = consumer.layout === 'outputs-first' ? second : first;
-  const data = new Float64Array(outputs * features);
-  for (let o = 0; o < outputs; o++) {
-    for (let f = 0; f < features; f++) {
-      data[o * features + f] =
-        consumer.scale * values[consumer.layout === 'outputs-first' ? o * features + f : f * outputs + o]!;
-    }
-  }
-  return { rows: outputs, cols: features, data };
+/** Taps of a consumer's kernel; 1 for Gemm and MatMul. */
+export function tapsOf({ kernel }: Consumer): number {
+  return kernel === undefined ? 1 : elementCount(kernel.shape);
 }
 
-/** Writes W (outputs × features, the node's scale still in it) back in the layout and type of the stored weight. */
-export function writeWeight(model: Model, consumer: Consumer, weight: Matrix): void {
+/** Number of outputs of a consumer. */
+export function outputsOf(model: Model, { weight, outputWeightAxis }: Consumer): number {
+  return held(model.graph, weight).dims[outputWeightAxis]!;
+}
+
+/** W of a consumer in its view (or another), with the node's own scale applied: y = W x + bias. */
+export function readWeight(model: Model, consumer: Consumer, view: WeightView = consumer.view): Matrix {
+  const tensor = held(model.graph, consumer.weight);
+  const outputs = tensor.dims[consumer.outputWeightAxis]!;
+  const features = tensor.dims[consumer.featureWeightAxis]!;
+  const taps = tapsOf(consumer);
+  const values = toFloat64(tensor);
+  const [rows, cols] = view === 'channels' ? [outputs * taps, features] : [outputs, features * taps];
+  const data = new Float64Array(rows * cols);
+  const at = places(consumer, outputs, features, taps, view);
+  for (let i = 0; i < data.length; i++) data[at(i)] = consumer.scale * values[i]!;
+  return { rows, cols, data };
+}
+
+/** Numbers for each row of W as one number for each output: taps that are rows of their own are added up. */
+export function perOutput(consumer: Consumer, values: Float64Array): Float64Array {
+  const taps = consumer.view === 'channels' ? tapsOf(consumer) : 1;
+  if (taps === 1) return values;
+  const result = new Float64Array(values.length / taps);
+  values.forEach((v, i) => (result[Math.floor(i / taps)]! += v));
+  return result;
+}
+
+/** Writes W (the node's scale still in it) back in the layout and type of the stored weight. */
+export function writeWeight(model: Model, consumer: Consumer, weight: Matrix, view: WeightView = consumer.view): void {
   const old = held(model.graph, consumer.weight);
-  const { rows: outputs, cols: features, data } = weight;
-  const values = new Float64Array(data.length);
-  for (let o = 0; o < outputs; o++) {
-    for (let f = 0; f < features; f++) {
-      values[consumer.layout === 'outputs-first' ? o * features + f : f * outputs + o] =
-        data[o * features + f]! / consumer.scale;
-    }
-  }
-  const dims = consumer.layout === 'outputs-first' ? [outputs, features] : [features, outputs];
+  const taps = tapsOf(consumer);
+  const [outputs, features] =
+    view === 'channels' ? [weight.rows / taps, weight.cols] : [weight.rows, weight.cols / taps];
+  const at = places(consumer, outputs, features, taps, view);
+  const values = new Float64Array(weight.data.length);
+  for (let i = 0; i < values.length; i++) values[i] = weight.data[at(i)]! / consumer.scale;
+  const dims = [...old.dims];
+  dims[consumer.outputWeightAxis] = outputs;
+  dims[consumer.featureWeightAxis] = features;
   replaceConstant(model.graph, consumer.weight, floatTensor(old.name, dims, old.dtype as FloatType, values));
+}
+
+/** From the place of an element in the stored tensor to its place in the matrix. */
+function places(
+  { featureWeightAxis }: Consumer,
+  outputs: number,
+  features: number,
+  taps: number,
+  view: WeightView,
+): (stored: number) => number {
+  return (stored) => {
+    const tap = stored % taps;
+    const pair = Math.floor(stored / taps);
+    const second = featureWeightAxis === 0 ? outputs : features;
+    const [first, rest] = [Math.floor(pair / second), pair % second];
+    const [o, f] = featureWeightAxis === 0 ? [rest, first] : [first, rest];
+    return view === 'channels' ? (o * taps + tap) * features + f : (o * features + f) * taps + tap;
+  };
 }
 
 /** The constant term that the consumer adds to its outputs: one number for each. Zeros where it has none. */

@@ -1,12 +1,15 @@
 import { DATA_FORMATS } from '../calibration/sources/formats.js';
+import type { ImageOptions } from '../calibration/sources/images.js';
 import type { CondenseOptions } from '../condense/options.js';
 import { PROVIDERS } from '../runtime/providers.js';
 import {
   bytes,
   collect,
   group,
+  imageSize,
   keepWidth,
   maxError,
+  numbers,
   oneOf,
   positiveInteger,
   positiveNumber,
@@ -22,6 +25,22 @@ export interface CliOptions {
   readonly inPlace?: boolean;
   readonly externalData?: string | true;
   readonly externalThreshold?: number;
+  readonly imageSize?: readonly [number, number];
+  readonly layout?: ImageOptions['layout'];
+  readonly scale?: readonly number[];
+  readonly mean?: readonly number[];
+  readonly std?: readonly number[];
+  readonly crop?: ImageOptions['crop'];
+  readonly colours?: ImageOptions['colours'];
+}
+
+/** The options on images gathered into the one of the library; without it where none is given. */
+export function withImages<T extends CliOptions>(options: T): T & { readonly images?: ImageOptions } {
+  const { imageSize, layout, scale, mean, std, crop, colours, ...rest } = options;
+  const given = Object.entries({ size: imageSize, layout, scale, mean, std, crop, colours }).filter(
+    ([, v]) => v !== undefined,
+  );
+  return { ...rest, ...(given.length === 0 ? {} : { images: Object.fromEntries(given) }) } as T;
 }
 
 type ReduceKey = Exclude<keyof CondenseOptions, 'onProgress'> | keyof CliOptions;
@@ -79,6 +98,56 @@ export const OPTIONS: readonly OptionSpec[] = [
     commands: BOTH,
   },
   {
+    key: 'imageSize',
+    flags: '--image-size <n|HxW>',
+    description: 'for a folder of images: height and width (default: those of the model)',
+    parse: imageSize,
+    commands: BOTH,
+  },
+  {
+    key: 'layout',
+    flags: '--layout <nchw|nhwc>',
+    description: 'for images: the order of the axes (default: as the model shows)',
+    parse: oneOf('--layout', ['nchw', 'nhwc']),
+    commands: BOTH,
+  },
+  {
+    key: 'scale',
+    flags: '--scale <list>',
+    description:
+      'for images: x = (pixel * scale - mean) / std; one number or one for each channel, fractions like 1/127.5 allowed (default 1)',
+    parse: numbers('--scale'),
+    commands: BOTH,
+  },
+  {
+    key: 'mean',
+    flags: '--mean <list>',
+    description: 'for images, see --scale (default 0)',
+    parse: numbers('--mean'),
+    commands: BOTH,
+  },
+  {
+    key: 'std',
+    flags: '--std <list>',
+    description: 'for images, see --scale (default 1)',
+    parse: numbers('--std'),
+    commands: BOTH,
+  },
+  {
+    key: 'crop',
+    flags: '--crop <center|none>',
+    description: 'for images: fill the size and cut off what is over, or stretch (default center)',
+    parse: oneOf('--crop', ['center', 'none']),
+    commands: BOTH,
+  },
+  {
+    key: 'colours',
+    flags: '--colours <rgb|bgr>',
+    description: 'for images: the order of the channels (default rgb)',
+    parse: oneOf('--colours', ['rgb', 'bgr']),
+    commands: BOTH,
+  },
+  {
     key: 'method',
     flags: '--method <exact|cosine|span>',
     description: 'how redundancy is found and absorbed (default span)',
@@ -118,6 +187,13 @@ export const OPTIONS: readonly OptionSpec[] = [
     flags: '--keep <node=width>',
     description: 'width of one node, node=64 or node=50%, repeatable',
     parse: keepWidth,
+    commands: REDUCE,
+  },
+  {
+    key: 'roundTo',
+    flags: '--round-to <n>',
+    description: 'widths of convolutions are multiples of n where they were (default 8; 1 for any width)',
+    parse: positiveInteger('--round-to'),
     commands: REDUCE,
   },
   {
@@ -174,6 +250,14 @@ export const OPTIONS: readonly OptionSpec[] = [
     description: 'rows per run (default: by --memory)',
     parse: positiveInteger('--batch'),
     commands: BOTH,
+  },
+  {
+    key: 'positions',
+    flags: '--positions <n>',
+    description:
+      'positions of each map that a row contributes at a convolution (default: by rows and features, at least 49)',
+    parse: positiveInteger('--positions'),
+    commands: REDUCE,
   },
   {
     key: 'memory',

@@ -94,3 +94,25 @@ export function threshold(text: string, before: Map<string, number> | undefined)
 export function group(text: string): 'blocks' | { key: string } {
   return text === 'blocks' ? 'blocks' : { key: text };
 }
+
+/** `224` or `192x256` (height x width). */
+export function imageSize(text: string): [number, number] {
+  const match = /^(\d+)(?:x(\d+))?$/.exec(text);
+  const [height, width] = [Number(match?.[1]), Number(match?.[2] ?? match?.[1])];
+  return match !== null && height > 0 && width > 0
+    ? [height, width]
+    : raise(optionInvalid('--image-size', text, 'a size like 224 or 192x256'));
+}
+
+/** `0.5`, `1/127.5` or a list of one number for each channel. */
+export function numbers(option: string): (text: string) => number[] {
+  return (text) => {
+    const values = text.split(',').map((part) => {
+      const [top, bottom, more] = part.split('/').map((n) => (n.trim() === '' ? NaN : Number(n)));
+      return more === undefined ? top! / (bottom ?? 1) : NaN;
+    });
+    return values.every(Number.isFinite) && (values.length === 1 || values.length === 3)
+      ? values
+      : raise(optionInvalid(option, text, 'a number, a fraction like 1/127.5, or three of them separated by commas'));
+  };
+}

@@ -5,7 +5,7 @@ import { VERSION } from '../version.js';
 import { BudgetError } from '../condense/budget-error.js';
 import { formatNodes } from '../report/format.js';
 import type { NodeReport } from '../report/report.js';
-import { OPTIONS, type CliOptions } from './options.js';
+import { OPTIONS, withImages, type CliOptions } from './options.js';
 import { reduceCommand, type ReduceOptions } from './reduce.js';
 import type { Streams } from './streams.js';
 import { verifyCommand } from './verify.js';
@@ -34,7 +34,7 @@ export async function run(argv: readonly string[], streams: Streams): Promise<nu
     .argument('<output.onnx>')
     .addHelpText('after', '\nExample:\n  onnx-condense net.onnx small.onnx --data inputs.npz --keep-params 0.25\n')
     .action(async (input: string, output: string, options: ReduceOptions) => {
-      code = await reduceCommand(input, output, tidy(options), streams);
+      code = await reduceCommand(input, output, tidy(withImages(options)), streams);
     });
   const verify = program
     .command('verify')
@@ -46,7 +46,7 @@ export async function run(argv: readonly string[], streams: Streams): Promise<nu
       '\nExample:\n  onnx-condense verify net.onnx small.onnx --data other.npz --tolerance nrmse=1e-2\n',
     )
     .action(async (a: string, b: string, options: VerifyOptions & CliOptions) => {
-      code = await verifyCommand(a, b, options, streams);
+      code = await verifyCommand(a, b, withImages(options), streams);
     });
   for (const [name, command] of [
     ['reduce', reduce],

@@ -63,11 +63,11 @@ export async function condense(model: Model | string, options: CondenseOptions):
   try {
     const prepared = await timed('prepare', () => prepare(input, options, blas));
     const reduced = await timed('reduce', () => reduceWith(prepared, options)).catch((error: unknown) =>
-      withNodes(error, prepared, input),
+      withNodes(error, prepared),
     );
     const parametersBefore = parameterCount(input);
     const parametersAfter = parameterCount(reduced.model);
-    const changed = reduced.passes.some((p) => p.changed);
+    const changed = reduced.model !== prepared.input;
     const verification = changed ? await timed('verify', () => verifyReduced(prepared, reduced.model, options)) : null;
     if (verification !== null) {
       const missed = errorBudgetMissed(options, verification, parametersAfter);
@@ -99,8 +99,12 @@ export async function condense(model: Model | string, options: CondenseOptions):
         method: options.method ?? 'span',
         provider: prepared.session.provider,
         rows: { fit, validation: folds.at(-1)!.length, check: checkRows.length },
-        nodes: nodeReports(prepared, reduced.model),
-        passes: [{ name: 'order-nodes', changed: prepared.ordered, notes: [] }, ...reduced.passes],
+        nodes: nodeReports(prepared, changed ? reduced.model : undefined),
+        passes: [
+          { name: 'order-nodes', changed: prepared.ordered, notes: [] },
+          { name: 'fold-batch-normalization', changed: changed && prepared.folded.length > 0, notes: prepared.folded },
+          ...reduced.passes,
+        ],
         ...(reduced.plan === undefined ? {} : { plan: reduced.plan }),
         verification,
         warnings: [...fitData.notes, ...warningsOf(prepared, fit), ...reduced.warnings],
@@ -154,9 +158,9 @@ async function verifyReduced(
   reduced: Model,
   options: CondenseOptions,
 ): Promise<VerificationReport> {
-  const { original, data, session } = prepared;
+  const { input, data, session } = prepared;
   const fitRows = Int32Array.from(data.folds.flatMap((f) => [...f])).sort();
-  return compareModels(original, reduced, data.checkData, data.checkRows, {
+  return compareModels(input, reduced, data.checkData, data.checkRows, {
     session,
     batch: data.batch,
     tolerance: options.tolerance === undefined ? undefined : parseTolerance(options.tolerance),
@@ -179,19 +183,20 @@ function errorBudgetMissed(
 }
 
 /** Rethrows; a budget that cannot be met is told with what stands in its way. */
-function withNodes(error: unknown, prepared: Prepared, model: Model): never {
+function withNodes(error: unknown, prepared: Prepared): never {
   if (!(error instanceof CondenseError) || error.diagnostic.exitCode !== ExitCode.BudgetUnreachable) throw error;
-  throw new BudgetError(error.diagnostic, nodeReports(prepared, model));
+  throw new BudgetError(error.diagnostic, nodeReports(prepared, undefined));
 }
 
-function nodeReports({ analysis }: Prepared, reduced: Model): NodeReport[] {
+/** @param reduced undefined where nothing was cut */
+function nodeReports({ analysis }: Prepared, reduced: Model | undefined): NodeReport[] {
   return analysis.targets.map((target) => nodeReport(target, reduced));
 }
 
 /** Gemm outputs' width in the reduced model, found by the node's output name. */
-function nodeReport(target: TargetNode, reduced: Model): NodeReport {
+function nodeReport(target: TargetNode, reduced: Model | undefined): NodeReport {
   const { node, width, refusal } = target;
-  const after = width === undefined ? undefined : widthIn(reduced, node);
+  const after = width === undefined || reduced === undefined ? width : widthIn(reduced, node);
   return {
     node: label(node),
     opType: node.opType,
@@ -205,6 +210,8 @@ function widthIn(model: Model, node: Node): number | undefined {
   const same = model.graph.nodes.find((n) => n.outputs[0] === node.outputs[0]);
   const dims = same === undefined ? undefined : new UseIndex(model.graph).constant(same.inputs[1] ?? '')?.dims;
   if (same === undefined || dims === undefined) return undefined;
+  if (same.opType === 'Conv') return dims[0];
+  if (same.opType === 'ConvTranspose') return dims[1]! * intAttribute(same, 'group', 1);
   return same.opType === 'Gemm' && intAttribute(same, 'transB', 0) !== 0 ? dims[0] : dims[1];
 }
 
@@ -236,6 +243,7 @@ export interface VerifyOptions {
   /** As for {@link condense}; every row is a check row. */
   readonly data: readonly string[];
   readonly maxRows?: number;
+  readonly images?: CondenseOptions['images'];
   readonly tolerance?: string;
   readonly rowTolerance?: number;
   readonly classes?: readonly string[];
@@ -265,7 +273,7 @@ export async function verify(
     raise(interfacesDiffer(`their outputs are ${names(a.graph.outputs)} and ${names(b.graph.outputs)}`));
   }
   checkOutputNames(a, options.classes);
-  const dataset = await loadDataset(options.data, dataInputs(a), { maxRows: options.maxRows });
+  const dataset = await loadDataset(options.data, dataInputs(a), { maxRows: options.maxRows, images: options.images });
   const { provider } = await resolveProvider(options.provider ?? 'cpu');
   const rows = Int32Array.from({ length: dataset.rows }, (_, i) => i);
   return compareModels(a, b, dataset, rows, {

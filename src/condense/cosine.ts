@@ -1,10 +1,10 @@
 import type { Moments } from '../calibration/moments.js';
-import { sitesOfSpace, type Site } from '../channels/sites.js';
+import { featuresByChannel, presence, sitesOfSpace, type Site } from '../channels/sites.js';
 import { label } from '../channels/tracker.js';
 import { FIXED, type ChannelAnalysis, type ChannelSpace } from '../channels/types.js';
 import { readWeight } from '../channels/weights.js';
 import type { Model } from '../graph/ir.js';
-import { gather } from '../linalg/matrix.js';
+import type { Matrix } from '../linalg/matrix.js';
 import type { Blas } from '../runtime/blas.js';
 import { mergeByCosine } from '../select/cosine.js';
 import type { Reduction } from '../../passes/cut-channels.js';
@@ -27,12 +27,7 @@ export async function cosineReduction(
   for (const space of analysis.spaces) {
     const threshold = thresholdOf(space, thresholds);
     if (threshold === undefined) continue;
-    const sites = sitesOfSpace(space);
-    const first = sites[0]!;
-    const position = new Map([...first.features].map((c, f) => [c, f]));
-    const features = Int32Array.from(space.channels, (c) => position.get(c)!);
-    const G = gather(moments(first).xx(false), features, features);
-    const { leader } = mergeByCosine(G, weightNorms(model, space, sites), threshold);
+    const { leader } = mergeByCosine(channelMoments(space, moments), weightNorms(model, space), threshold);
     space.channels.forEach((c, i) => {
       if (leader[i] === i) return;
       keep[c] = 0;
@@ -46,6 +41,30 @@ export async function cosineReduction(
   };
 }
 
+/**
+ * Uncentred moments of the channels, added over the sites that read them and over the features of a channel. Channels that are read at
+ * different places cannot stand in for each other: their product is left at 0.
+ */
+function channelMoments(space: ChannelSpace, moments: (site: Site) => Moments): Matrix {
+  const n = space.channels.length;
+  const data = new Float64Array(n * n);
+  const read = presence(space);
+  for (const site of sitesOfSpace(space)) {
+    const G = moments(site).xx(false);
+    const features = featuresByChannel(site);
+    const lists = Array.from(space.channels, (c) => features.get(c) ?? []);
+    for (let i = 0; i < n; i++) {
+      for (let j = 0; j <= i; j++) {
+        if (read[i] !== read[j]) continue;
+        const sum = lists[i]!.reduce((s, f, o) => s + G.data[f * G.cols + lists[j]![o]!]!, 0);
+        data[i * n + j] = data[i * n + j]! + sum;
+        if (i !== j) data[j * n + i] = data[j * n + i]! + sum;
+      }
+    }
+  }
+  return { rows: n, cols: n, data };
+}
+
 function thresholdOf(space: ChannelSpace, thresholds: Thresholds): number | undefined {
   if (typeof thresholds === 'number') return thresholds;
   for (const node of space.producers) {
@@ -56,10 +75,10 @@ function thresholdOf(space: ChannelSpace, thresholds: Thresholds): number | unde
 }
 
 /** ‖W_i‖² of each channel over all consumers. */
-function weightNorms(model: Model, space: ChannelSpace, sites: readonly Site[]): Float64Array {
+function weightNorms(model: Model, space: ChannelSpace): Float64Array {
   const norms = new Float64Array(space.channels.length);
   const position = new Map([...space.channels].map((c, i) => [c, i]));
-  for (const consumer of sites.flatMap((s) => s.consumers)) {
+  for (const consumer of space.consumers) {
     const W = readWeight(model, consumer);
     consumer.features.forEach((c, f) => {
       const at = position.get(c);
@@ -70,7 +89,7 @@ function weightNorms(model: Model, space: ChannelSpace, sites: readonly Site[]):
   return norms;
 }
 
-/** T_jr = G_jr / G_rr at this site. */
+/** T_jr = G_jr / G_rr at this site, one factor for all features of a channel. */
 function absorption(site: Site, leaderOf: ReadonlyMap<number, number>, moments: Moments): Absorption {
   const G = moments.xx(false);
   const n = G.rows;
@@ -78,18 +97,20 @@ function absorption(site: Site, leaderOf: ReadonlyMap<number, number>, moments: 
   const column = new Map<number, number>();
   site.features.forEach((c, f) => {
     if (c !== FIXED && leaderOf.has(c)) return;
-    if (c !== FIXED) column.set(c, kept.length);
+    column.set(f, kept.length);
     kept.push(f);
   });
   const T = new Float64Array(n * kept.length);
   kept.forEach((f, k) => (T[f * kept.length + k] = 1));
-  site.features.forEach((c, f) => {
-    const leader = c === FIXED ? undefined : leaderOf.get(c);
-    if (leader === undefined) return;
-    const k = column.get(leader)!;
-    const r = kept[k]!;
-    const energy = G.data[r * n + r]!;
-    T[f * kept.length + k] = energy > 0 ? G.data[f * n + r]! / energy : 0;
-  });
+  const features = featuresByChannel(site);
+  for (const [c, own] of features) {
+    const leader = leaderOf.get(c);
+    if (leader === undefined) continue;
+    const its = features.get(leader) ?? [];
+    const energy = its.reduce((sum, r) => sum + G.data[r * n + r]!, 0);
+    const product = its.length === 0 ? 0 : own.reduce((sum, f, i) => sum + G.data[f * n + its[i]!]!, 0);
+    // A silent channel may have joined any leader, with nothing.
+    if (energy > 0) own.forEach((f, i) => (T[f * kept.length + column.get(its[i]!)!] = product / energy));
+  }
   return { kept: Int32Array.from(kept), T: { rows: n, cols: kept.length, data: T }, t: new Float64Array(n) };
 }

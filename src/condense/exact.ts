@@ -11,7 +11,7 @@
 import { gatherAxis } from '../graph/gather.js';
 import type { Model } from '../graph/ir.js';
 import { toFloat64 } from '../graph/tensor-data.js';
-import { sitesOfSpace, type Site } from '../channels/sites.js';
+import { featuresByChannel, presence, sitesOfSpace, type Site } from '../channels/sites.js';
 import { FIXED, type ChannelAnalysis, type ChannelSpace } from '../channels/types.js';
 import { held, readWeight } from '../channels/weights.js';
 import type { Moments } from '../calibration/moments.js';
@@ -50,7 +50,7 @@ export async function exactReduction(
     if (evidence === 'data') fatesFromData(space, moments, found);
     dropImpossible(space, found, moments);
     // At least one channel stays: an axis of length zero is no model.
-    if (found.size === space.channels.length && space.width === space.channels.length) found.delete(space.channels[0]!);
+    if (found.size === space.channels.length && space.least > 0) found.delete(space.channels[0]!);
     for (const [channel, fate] of found) {
       if (fate.kind === 'joins' && found.has(fate.leader)) continue;
       fates.set(channel, fate);
@@ -69,7 +69,7 @@ function absorption(site: Site, fates: ReadonlyMap<number, Fate>, moments: (site
   const column = new Map<number, number>();
   site.features.forEach((c, f) => {
     if (c !== FIXED && fates.has(c)) return;
-    column.set(c === FIXED ? -1 - f : c, kept.length);
+    column.set(f, kept.length);
     kept.push(f);
   });
   const n = site.features.length;
@@ -77,11 +77,14 @@ function absorption(site: Site, fates: ReadonlyMap<number, Fate>, moments: (site
   kept.forEach((f, k) => (T[f * kept.length + k] = 1));
   const t = new Float64Array(n);
   const mean = moments(site).meanX();
-  site.features.forEach((c, f) => {
-    const fate = c === FIXED ? undefined : fates.get(c);
-    if (fate?.kind === 'constant') t[f] = mean[f]!;
-    if (fate?.kind === 'joins') T[f * kept.length + column.get(fate.leader)!] = fate.factor;
-  });
+  const features = featuresByChannel(site);
+  for (const [c, own] of features) {
+    const fate = fates.get(c);
+    if (fate?.kind === 'constant') for (const f of own) t[f] = mean[f]!;
+    if (fate?.kind !== 'joins') continue;
+    const leader = features.get(fate.leader)!;
+    own.forEach((f, i) => (T[f * kept.length + column.get(leader[i]!)!] = fate.factor));
+  }
   return { kept: Int32Array.from(kept), T: { rows: n, cols: kept.length, data: T }, t };
 }
 
@@ -100,10 +103,11 @@ function fatesFromWeights(model: Model, analysis: ChannelAnalysis, space: Channe
   });
   // Channels can only be duplicates where the same tensors make them and their factors are the same numbers.
   const sources = sourcesOf(analysis, channels);
+  const read = presence(space);
   const groups = new Map<string, number[]>();
   channels.forEach((c, i) => {
     if (fates.has(c)) return;
-    const key = `${sources[i]!.join()}|${factors[i]!.join()}`;
+    const key = `${sources[i]!.join()}|${factors[i]!.join()}|${read[i]!}`;
     groups.set(key, [...(groups.get(key) ?? []), i]);
   });
   const scale = space.homogeneity;
@@ -177,28 +181,30 @@ function unreadChannels(model: Model, space: ChannelSpace): Set<number> {
 function fatesFromData(space: ChannelSpace, moments: (site: Site) => Moments, fates: Map<number, Fate>): void {
   const sites = sitesOfSpace(space).map((site) => {
     const m = moments(site);
-    const feature = new Map([...site.features].map((c, f) => [c, f]));
-    return { G: m.xx(false), C: m.xx(true), feature };
+    return { G: m.xx(false), C: m.xx(true), features: featuresByChannel(site) };
   });
-  const energy = (M: Matrix, f: number): number => M.data[f * M.cols + f]!;
+  const energy = (M: Matrix, list: readonly number[]): number =>
+    list.reduce((sum, f) => sum + M.data[f * M.cols + f]!, 0);
+  const read = new Map(presence(space).map((key, i) => [space.channels[i]!, key]));
   const open = [...space.channels].filter((c) => !fates.has(c));
   for (const c of open) {
-    const constant = sites.every(({ G, C, feature }) => {
-      const f = feature.get(c)!;
-      return energy(C, f) <= 1e-12 * Math.max(energy(G, f), 1e-12);
-    });
+    const constant = sites.every(({ G, C, features }) =>
+      (features.get(c) ?? []).every((f) => energy(C, [f]) <= 1e-12 * Math.max(energy(G, [f]), 1e-12)),
+    );
     if (constant) fates.set(c, { kind: 'constant' });
   }
   const leaders: number[] = [];
   for (const c of open) {
     if (fates.has(c)) continue;
     const match = leaders.flatMap((leader) => {
-      const factors = sites.map(({ G, feature }) => {
-        const a = feature.get(c)!;
-        const b = feature.get(leader)!;
-        const dot = G.data[a * G.cols + b]!;
-        const collinear = Math.abs(dot) >= (1 - COSINE_TOLERANCE) * Math.sqrt(energy(G, a) * energy(G, b));
-        return collinear ? dot / energy(G, b) : undefined;
+      if (read.get(leader) !== read.get(c)) return [];
+      const factors = sites.flatMap(({ G, features }) => {
+        const [own, its] = [features.get(c) ?? [], features.get(leader) ?? []];
+        if (own.length === 0) return [];
+        // Features of one channel go together: their products add up.
+        const dot = own.reduce((sum, f, i) => sum + G.data[f * G.cols + its[i]!]!, 0);
+        const collinear = Math.abs(dot) >= (1 - COSINE_TOLERANCE) * Math.sqrt(energy(G, own) * energy(G, its));
+        return [collinear ? dot / energy(G, its) : undefined];
       });
       const [factor] = factors;
       const same =

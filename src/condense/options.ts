@@ -1,3 +1,4 @@
+import type { ImageOptions } from '../calibration/sources/images.js';
 import type { ProviderChoice } from '../runtime/providers.js';
 
 /** How redundant channels are found and absorbed; see docs/architecture.md. */
@@ -15,6 +16,8 @@ export interface CondenseOptions {
   readonly group?: 'blocks' | { readonly key: string };
   /** Use at most this many rows of `data`: a deterministic sample. */
   readonly maxRows?: number;
+  /** How the images of a folder become values. */
+  readonly images?: ImageOptions;
   /** Default `span`. */
   readonly method?: Method;
   /** For `exact`: what counts as proof of redundancy. Default `weights`. */
@@ -27,6 +30,8 @@ export interface CondenseOptions {
   readonly keepParams?: number;
   /** Widths by node (its name, else the name of its output): a count, or a share of its width as `{ ratio }`. */
   readonly keep?: ReadonlyMap<string, number | { readonly ratio: number }>;
+  /** Widths of convolutions are multiples of this where the original's are; 1 for any width. Default 8, or less where the budget needs it. */
+  readonly roundTo?: number;
   /** Budget: the smallest model whose NRMSE on validation rows is at most this. */
   readonly maxError?: number;
   /** Only nodes whose name matches one of these (exact, or with `*` and `?`). */
@@ -43,6 +48,8 @@ export interface CondenseOptions {
   readonly provider?: ProviderChoice;
   /** Rows per run; found from `memory` when absent. */
   readonly batch?: number;
+  /** Positions of each row that are sampled from a map of a convolution; found from the number of rows when absent. */
+  readonly positions?: number;
   /** Bytes that calibration may use for cached values and batches. Default 2e9. */
   readonly memory?: number;
   /** Told what is going on, for progress displays. */

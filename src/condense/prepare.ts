@@ -4,6 +4,7 @@ import type { InputSpec } from '../calibration/sources/source.js';
 import type { Batch } from '../calibration/stream.js';
 import { analyseChannels } from '../channels/analysis.js';
 import type { ChannelAnalysis } from '../channels/types.js';
+import { countMacs } from '../report/macs.js';
 import { dataKeyMissing, dataTooFewRows, type DataNote } from '../diagnostics/calibration.js';
 import { raise } from '../diagnostics/diagnostic.js';
 import type { Feeds } from '../graph/feeds.js';
@@ -13,16 +14,26 @@ import type { Blas } from '../runtime/blas.js';
 import { resolveProvider } from '../runtime/providers.js';
 import { withSession, type SessionOptions } from '../runtime/session.js';
 import { probeShapes } from '../runtime/shapes.js';
+import { foldBatchNormalization } from '../../passes/fold-batch-normalization.js';
 import { orderNodes } from '../../passes/order-nodes.js';
 import { checkNodeNames, checkOutputNames, nameFilter } from './names.js';
 import { DEFAULT_MEMORY, type CondenseOptions } from './options.js';
 
-/** Everything that a method needs: the ordered model, its channels, and rows with their parts. */
+/** Everything that a method needs: the model, its channels, and rows with their parts. */
 export interface Prepared {
+  /** The model as it came, in topological order: what the result is checked against. */
+  readonly input: Model;
+  /** The same with BatchNormalization folded into weights: what is reduced. */
   readonly original: Model;
   readonly ordered: boolean;
+  /** BatchNormalization nodes that were folded. */
+  readonly folded: readonly string[];
   readonly analysis: ChannelAnalysis;
+  /** Shapes of the original's values for `probed` rows. */
   readonly shapes: ReadonlyMap<string, readonly number[]>;
+  readonly probed: number;
+  /** Multiply-accumulates of the original for one row. */
+  readonly macs: number;
   readonly data: CalibrationRows;
   readonly session: SessionOptions;
   readonly providerNotes: readonly string[];
@@ -64,7 +75,9 @@ export function dataInputs(model: Model): InputSpec[] {
 /** Reads and splits the data, asks for shapes and analyses the channels. @throws CondenseError for anything wrong with the input. */
 export async function prepare(model: Model, options: CondenseOptions, blas: Blas): Promise<Prepared> {
   checkOutputNames(model, options.classes);
-  const { model: original, changed } = await orderNodes.run(model, undefined);
+  const { model: input, changed } = await orderNodes.run(model, undefined);
+  const folding = await foldBatchNormalization.run(input, undefined);
+  const original = folding.model;
   const { provider, notes } = await resolveProvider(options.provider ?? 'cpu');
   const session: SessionOptions = { provider };
   const memory = options.memory ?? DEFAULT_MEMORY;
@@ -80,10 +93,14 @@ export async function prepare(model: Model, options: CondenseOptions, blas: Blas
   const batch = fixedBatch ?? options.batch ?? rowsPerRun(shapes, probe.length, memory);
   const stack = fixedBatch === undefined ? 1 : Math.max(1, Math.ceil(STACKED_ROWS / fixedBatch));
   return {
+    input,
     original,
     ordered: changed,
+    folded: folding.notes,
     analysis,
     shapes,
+    probed: probe.length,
+    macs: countMacs(original, shapes) / probe.length,
     data: { ...rows, batch, stack },
     session,
     providerNotes: notes,
@@ -94,9 +111,10 @@ export async function prepare(model: Model, options: CondenseOptions, blas: Blas
 
 async function loadRows(model: Model, options: CondenseOptions): Promise<Omit<CalibrationRows, 'batch' | 'stack'>> {
   const inputs = dataInputs(model);
-  const fitData = await loadDataset(options.data, inputs, { maxRows: options.maxRows });
+  const fitData = await loadDataset(options.data, inputs, { maxRows: options.maxRows, images: options.images });
   const grouping = groupingOf(fitData, options.group);
-  const separate = options.test === undefined ? undefined : await loadDataset(options.test, inputs);
+  const separate =
+    options.test === undefined ? undefined : await loadDataset(options.test, inputs, { images: options.images });
   const split = splitRows(fitData.rows, separate === undefined ? (options.holdout ?? DEFAULT_HOLDOUT) : 0, grouping);
   const least = (fitData.fixedBatch ?? 1) * 2;
   if (split.fit.length < least || (separate === undefined && split.check.length < (fitData.fixedBatch ?? 1))) {

@@ -1,7 +1,10 @@
 /** The three methods, from a prepared model to a reduced one. Nothing here looks at the check rows. */
+import type { Moments } from '../calibration/moments.js';
 import { FOLDS } from '../calibration/split.js';
 import { analyseChannels } from '../channels/analysis.js';
+import { chooseViews, condensingSites, type Site } from '../channels/sites.js';
 import { label } from '../channels/tracker.js';
+import type { ChannelAnalysis } from '../channels/types.js';
 
 import type { Consumer } from '../channels/types.js';
 import { raise } from '../diagnostics/diagnostic.js';
@@ -13,6 +16,7 @@ import type { Model } from '../graph/ir.js';
 import { ParameterCost } from '../plan/cost.js';
 import { widthCurve } from '../plan/curves.js';
 import { standardisedSquaredError, type Outputs } from '../plan/output-error.js';
+import { planRoundedWidths } from '../plan/rounding.js';
 import { planWidths, predictedError, type WidthCurve } from '../plan/search.js';
 import { TunableModel } from '../plan/tunable-model.js';
 import { withSession } from '../runtime/session.js';
@@ -20,6 +24,7 @@ import { probeShapes } from '../runtime/shapes.js';
 import { cutChannels, type Reduction } from '../../passes/cut-channels.js';
 import { refitInSequence } from '../../passes/refit.js';
 import { keepMask } from '../channels/keep.js';
+import { absorptionRidge } from '../select/absorption-ridge.js';
 import { chooseChannels, orderSpace, type OrderedSpace } from '../select/ordered-space.js';
 import { cosineReduction } from './cosine.js';
 import { exactReduction } from './exact.js';
@@ -48,8 +53,13 @@ export interface Reduced {
 const VALIDATION = FOLDS - 1;
 /** Validation rows that plans are tried on. */
 const TRIAL_ROWS = 2048;
-/** Fewer where each run of the graph takes only some rows. */
+/** Fewer where each run of the graph takes only some rows, */
 const TRIAL_RUNS = 256;
+/** or where a row is dear: multiply-accumulates of the trials of all spaces at one width each. */
+const TRIAL_WORK = 4e11;
+const LEAST_TRIAL_ROWS = 16;
+/** The default of `--round-to`: what blocked kernels want at least. */
+const DEFAULT_STEP = 8;
 /** The default of `--max-error` when no budget is given. */
 export const DEFAULT_MAX_ERROR = 1e-2;
 /** A plan is accepted when its validation error is at most this share of the limit: check rows scatter. */
@@ -59,6 +69,9 @@ const LOOPS = 6;
 
 /** Mean squared standardised error of a fit below which it does not matter how it compares with the fitted rows': a thousandth, squared. */
 const NEGLIGIBLE = 1e-6;
+
+/** Share of the memory that second moments of patches may take. */
+const PATCH_SHARE = 1 / 4;
 
 const TRAINING = Array.from({ length: FOLDS }, (_, f) => f).filter((f) => f !== VALIDATION);
 const ALL = Array.from({ length: FOLDS }, (_, f) => f);
@@ -79,7 +92,7 @@ export async function reduceExactly(prepared: Prepared, options: CondenseOptions
     const moments = await collectModelMoments(
       current,
       few.map((b) => ({ rows: b.rows, feeds: b.feeds, fold: 0 })),
-      options.onProgress,
+      options,
     );
     const reduction = await exactReduction(model, analysis, moments.all, evidence, prepared.blas);
     const cut = await applyCut(model, reduction);
@@ -89,15 +102,16 @@ export async function reduceExactly(prepared: Prepared, options: CondenseOptions
     const shapes = await probeShapes(model, batches[0]!.feeds, prepared.session);
     analysis = analyseChannels(model, shapes, nameFilter(options.include, options.exclude));
   }
-  return { model, passes, warnings: [] };
+  const changed = passes.some((p) => p.changed);
+  return { model: changed ? model : prepared.input, passes, warnings: [] };
 }
 
 /** Reduces by `cosine`: the paper's merge, with thresholds given or found for the budget. */
 export async function reduceByCosine(prepared: Prepared, options: CondenseOptions): Promise<Reduced> {
   const { original, analysis, blas } = prepared;
-  const budget = parameterBudget(original, options.keepParams);
-  if (analysis.spaces.length === 0) return untouched(original, budget);
-  const moments = await collectModelMoments(prepared, batchesOf(prepared.data, ALL, asValidation), options.onProgress);
+  const budget = parameterBudget(prepared.input, options.keepParams);
+  if (analysis.spaces.length === 0) return untouched(prepared, budget);
+  const moments = await collectModelMoments(prepared, batchesOf(prepared.data, ALL, asValidation), options);
   const attempt = async (threshold: CondenseOptions['threshold']): Promise<Model> => {
     const reduction = await cosineReduction(original, analysis, moments.all, threshold ?? 0.99, blas);
     return (await applyCut(original, reduction)).model;
@@ -107,7 +121,7 @@ export async function reduceByCosine(prepared: Prepared, options: CondenseOption
     const cut = await applyCut(original, reduction);
     const how = typeof threshold === 'number' ? [`threshold ${threshold.toPrecision(4)}`] : [];
     return {
-      model: cut.model,
+      model: cut.changed ? cut.model : prepared.input,
       passes: [...cut.passes, { name: 'cosine-thresholds', changed: cut.changed, notes: how }],
       warnings: [],
     };
@@ -135,11 +149,22 @@ export async function reduceByCosine(prepared: Prepared, options: CondenseOption
 }
 
 /** Reduces by `span`: plans the widths for the budget, chooses channels, absorbs, refits in sequence. */
-export async function reduceBySpan(prepared: Prepared, options: CondenseOptions): Promise<Reduced> {
+export async function reduceBySpan(plain: Prepared, options: CondenseOptions): Promise<Reduced> {
+  const prepared: Prepared = { ...plain, analysis: chooseViews(plain.analysis, plain.memory * PATCH_SHARE) };
   const { original, analysis, blas } = prepared;
-  const explicitBudget = parameterBudget(original, options.keepParams);
-  if (analysis.spaces.length === 0) return untouched(original, explicitBudget);
-  const moments = await collectModelMoments(prepared, batchesOf(prepared.data, ALL, asValidation), options.onProgress);
+  const explicitBudget = parameterBudget(prepared.input, options.keepParams);
+  if (analysis.spaces.length === 0) return untouched(prepared, explicitBudget);
+  const cost = new ParameterCost(original, analysis);
+  const fixed = fixedWidths(analysis, options.keep);
+  // Said before the work, not after it.
+  const least = cost.parameters(analysis.spaces.map((space, i) => fixed.get(i) ?? space.least));
+  if (explicitBudget !== undefined && least > explicitBudget)
+    raise(budgetTooSmall(explicitBudget, least, parameterCount(prepared.input)));
+  const moments = await collectModelMoments(prepared, batchesOf(prepared.data, ALL, asValidation), options);
+  const ridges = new Map<string, number>();
+  for (const site of condensingSites(analysis))
+    ridges.set(site.key, await absorptionRidge(original, site, moments.fit(site), moments.validation(site), blas));
+  const ridge = (site: Site): number => ridges.get(site.key)!;
   const ordered: OrderedSpace[] = [];
   for (const space of analysis.spaces) {
     options.onProgress?.({
@@ -148,22 +173,21 @@ export async function reduceBySpan(prepared: Prepared, options: CondenseOptions)
       done: space.id,
       total: analysis.spaces.length,
     });
-    ordered.push(await orderSpace(original, space, moments.all, options.select ?? 'eliminate', blas));
+    ordered.push(await orderSpace(original, space, moments.all, options.select ?? 'eliminate', blas, ridge));
   }
-  const cost = new ParameterCost(original, analysis);
-  const fixed = fixedWidths(analysis, options.keep);
-  const curves = (await measureCurves(prepared, ordered, moments, options)).map((curve, i) =>
+  const curves = (await measureCurves(prepared, ordered, moments, ridge, options)).map((curve, i) =>
     pinned(curve, fixed.get(i)),
   );
-  const builder = new SpanBuilder(prepared, options, moments, ordered);
+  const steps = stepsOf(analysis, curves, options.roundTo ?? DEFAULT_STEP);
+  const builder = new SpanBuilder(prepared, options, moments, ridge, ordered);
   if (explicitBudget !== undefined || (options.keep !== undefined && options.maxError === undefined)) {
-    const widths = planOrRaise(curves, cost, explicitBudget ?? Infinity, original);
+    const widths = planOrRaise(curves, steps, cost, explicitBudget ?? Infinity, prepared.input);
     return {
       ...(await builder.build(widths, ALL)),
       plan: { predictedNrmse: Math.sqrt(predictedError(curves, widths)) },
     };
   }
-  return meetError(prepared, options.maxError ?? DEFAULT_MAX_ERROR, curves, cost, builder);
+  return meetError(prepared, options.maxError ?? DEFAULT_MAX_ERROR, curves, steps, cost, builder);
 }
 
 /** The closed loop of `--max-error`: walks the planned curve until the smallest model within the limit on validation rows is found. */
@@ -171,6 +195,7 @@ async function meetError(
   prepared: Prepared,
   maxError: number,
   curves: readonly WidthCurve[],
+  steps: readonly number[],
   cost: ParameterCost,
   builder: SpanBuilder,
 ): Promise<Reduced> {
@@ -179,7 +204,7 @@ async function meetError(
   const full = parameterCount(original);
   const smallest = cost.parameters(curves.map((c) => c.minimum));
   const planFor = (ratio: number): Int32Array =>
-    planOrRaise(curves, cost, Math.max(smallest, Math.round(ratio * full)), original);
+    planOrRaise(curves, steps, cost, Math.max(smallest, Math.round(ratio * full)), original);
   // The prediction gives the first guess; then the ratio is bracketed and halved on a logarithmic scale.
   let [low, high] = [smallest / full, 1];
   let guess = low;
@@ -220,6 +245,7 @@ class SpanBuilder {
     private readonly prepared: Prepared,
     private readonly options: CondenseOptions,
     private readonly moments: ModelMoments,
+    private readonly ridge: (site: Site) => number,
     private readonly ordered: readonly OrderedSpace[],
   ) {}
 
@@ -236,19 +262,27 @@ class SpanBuilder {
       kept.set(space.space.id, channels);
     }
     const keep = keepMask(analysis, kept);
-    const cut = await applyCut(original, await spanReduction(original, analysis, keep, this.moments.all, blas));
-    if (!cut.changed) return { model: original, passes: cut.passes, warnings: [] };
+    const cutWith = async (moments: (site: Site) => Moments): ReturnType<typeof applyCut> =>
+      applyCut(original, await spanReduction(original, analysis, keep, moments, blas, this.ridge));
+    const honest = await cutWith(this.moments.fit);
+    const fitted = folds.includes(VALIDATION);
+    const cut = fitted ? await cutWith(this.moments.all) : honest;
+    if (!cut.changed) return untouched(prepared, parameterBudget(prepared.input, options.keepParams));
     const warnings: DataNote[] = [];
     const refit = await refitInSequence.run(cut.model, {
       original,
       analysis,
       keep,
-      batches: batchesOf(data, folds, (fold) => folds.indexOf(fold)),
-      folds: folds.length,
+      batches: batchesOf(data, ALL, (fold) => fold),
+      folds: FOLDS,
+      held: data.folds[VALIDATION]!.length === 0 ? undefined : { fold: VALIDATION, cut: honest.model, fitted },
       stack: data.stack,
       session: prepared.session,
       blas,
       memory: prepared.memory,
+      shapes: prepared.shapes,
+      probed: prepared.probed,
+      positions: options.positions,
       onConsumer: (consumer, done, total) =>
         options.onProgress?.({ stage: 'refit', message: label(consumer.node), done, total }),
       onFit: (consumer: Consumer, fit) => {
@@ -276,6 +310,7 @@ async function measureCurves(
   prepared: Prepared,
   ordered: readonly OrderedSpace[],
   moments: ModelMoments,
+  ridge: (site: Site) => number,
   options: CondenseOptions,
 ): Promise<WidthCurve[]> {
   const { original, analysis, blas, session } = prepared;
@@ -292,7 +327,16 @@ async function measureCurves(
         total: ordered.length,
       });
       curves.push(
-        await widthCurve(space, { model: original, analysis, tunable, feeds, reference, moments: moments.fit, blas }),
+        await widthCurve(space, {
+          model: original,
+          analysis,
+          tunable,
+          feeds,
+          reference,
+          moments: moments.fit,
+          ridge,
+          blas,
+        }),
       );
     }
     return curves;
@@ -301,17 +345,16 @@ async function measureCurves(
   }
 }
 
-/** Validation rows that plans are tried on. */
-function trialFeeds({ data }: Prepared): Feeds[] {
-  const most = data.fitData.fixedBatch === undefined ? TRIAL_ROWS : Math.min(TRIAL_ROWS, TRIAL_RUNS * data.batch);
-  const feeds: Feeds[] = [];
-  let rows = 0;
-  for (const batch of batchesOf(data, [VALIDATION], () => 0)) {
-    if (rows >= most) break;
-    feeds.push(batch.feeds);
-    rows += batch.rows.length;
-  }
-  return feeds;
+/** Validation rows that plans are tried on: as many as the work of all trials allows. */
+function trialFeeds({ data, analysis, macs }: Prepared): Feeds[] {
+  const affordable = Math.ceil(TRIAL_WORK / (Math.max(macs, 1) * Math.max(analysis.spaces.length, 1)));
+  const most = Math.max(
+    LEAST_TRIAL_ROWS,
+    Math.min(TRIAL_ROWS, affordable, data.stack > 1 ? TRIAL_RUNS * data.batch : Infinity),
+  );
+  const rows = data.folds[VALIDATION]!.subarray(0, most);
+  const part = { ...data, folds: data.folds.map((fold, i) => (i === VALIDATION ? rows : fold)) };
+  return batchesOf(part, [VALIDATION], () => 0).map((batch) => batch.feeds);
 }
 
 /** Validation rows and what the original computes on them. */
@@ -333,17 +376,34 @@ function parameterBudget(model: Model, keepParams: number | undefined): number |
   return keepParams <= 1 ? Math.floor(keepParams * parameterCount(model)) : Math.floor(keepParams);
 }
 
-/** A model without anything to condense meets a budget only if it is within it already. */
-function untouched(model: Model, budget: number | undefined): Reduced {
-  const parameters = parameterCount(model);
-  if (budget !== undefined && budget < parameters) raise(budgetTooSmall(budget, parameters, parameters));
+/** Where no channel goes the model stays as it came, unless the budget wants the parameters that folding saves; it may still be too large. */
+function untouched({ input, original }: Prepared, budget: number | undefined): Reduced {
+  const parameters = parameterCount(original);
+  if (budget !== undefined && budget < parameters) raise(budgetTooSmall(budget, parameters, parameterCount(input)));
+  const model = budget !== undefined && budget < parameterCount(input) ? original : input;
   return { model, passes: [], warnings: [] };
 }
 
-function planOrRaise(curves: readonly WidthCurve[], cost: ParameterCost, budget: number, model: Model): Int32Array {
-  const widths = planWidths(curves, (w) => cost.parameters(w), budget);
+function planOrRaise(
+  curves: readonly WidthCurve[],
+  steps: readonly number[],
+  cost: ParameterCost,
+  budget: number,
+  model: Model,
+): Int32Array {
+  const parameters = (w: ArrayLike<number>): number => cost.parameters(w);
+  const widths = planRoundedWidths(curves, steps, parameters, budget) ?? planWidths(curves, parameters, budget);
   if (widths !== undefined) return widths;
-  return raise(budgetTooSmall(budget, cost.parameters(curves.map((c) => c.minimum)), parameterCount(model)));
+  return raise(budgetTooSmall(budget, parameters(curves.map((c) => c.minimum)), parameterCount(model)));
+}
+
+/** The step of each space's widths: that of `--round-to` for convolutions whose width is a multiple of it, else 1. */
+function stepsOf({ spaces }: ChannelAnalysis, curves: readonly WidthCurve[], roundTo: number): number[] {
+  return spaces.map(({ producers, channels }, i) => {
+    const convolution = producers.some((node) => node.opType === 'Conv' || node.opType === 'ConvTranspose');
+    const free = curves[i]!.minimum < curves[i]!.size;
+    return convolution && free && channels.length % roundTo === 0 ? roundTo : 1;
+  });
 }
 
 /** A curve that allows one width only. */

@@ -18,10 +18,17 @@ export async function spanReduction(
   keep: Uint8Array,
   moments: (site: Site) => Moments,
   blas: Blas,
+  ridge?: (site: Site) => number,
 ): Promise<Reduction> {
   return {
     analysis,
     keep,
-    absorbed: await absorbAll(model, analysis, keep, (site) => absorbSite(site, keep, moments(site), blas), blas),
+    absorbed: await absorbAll(
+      model,
+      analysis,
+      keep,
+      (site) => absorbSite(site, keep, moments(site), blas, ridge?.(site)),
+      blas,
+    ),
   };
 }

@@ -182,3 +182,39 @@ export function overfitted(node: string, ratio: number): DataNote {
     message: `at '${node}' the error on validation rows is ${ratio.toFixed(1)} times that on the fitted ones: more rows would help`,
   };
 }
+
+export function sharpMissing(): Diagnostic {
+  return usage(
+    'SHARP_MISSING',
+    'images are decoded by the package sharp, which is not installed',
+    '--data',
+    'Run: npm install sharp. Or save the prepared images as .npy or .npz.',
+  );
+}
+
+export function imageInputMissing(inputs: readonly string[]): Diagnostic {
+  return usage(
+    'IMAGE_INPUT_MISSING',
+    `a folder of images fits a model with one input of four axes, and this one has: ${inputs.join(', ')}`,
+    '--data',
+    'Give the prepared inputs as .npz, or a module that exports loadData().',
+  );
+}
+
+export function imageLayoutUnknown(input: string): Diagnostic {
+  return usage(
+    'IMAGE_LAYOUT_UNKNOWN',
+    `the shape of '${input}' does not show where the colours are`,
+    '--layout',
+    'Give --layout nchw or --layout nhwc.',
+  );
+}
+
+export function imageSizeUnknown(input: string): Diagnostic {
+  return usage(
+    'IMAGE_SIZE_UNKNOWN',
+    `the model leaves the size of '${input}' open`,
+    '--image-size',
+    'Give --image-size 224 or --image-size 192x256 (height x width).',
+  );
+}

@@ -89,7 +89,9 @@ export function uniqueName(wanted: string, taken: Set<string>): string {
  */
 export function deleteNewlyDead(graph: Graph, before: Graph): { nodes: string[]; initializers: string[] } {
   const deadBefore = new Set(findDead(before));
-  const dead = new Set(findDead(graph).filter((name) => !deadBefore.has(name)));
+  const wasThere = new Set([...before.initializers.keys(), ...before.nodes.flatMap((n) => n.outputs)]);
+  // What is new and dead can only be read by what was dead already.
+  const dead = new Set(findDead(graph).filter((name) => wasThere.has(name) && !deadBefore.has(name)));
   const nodes = graph.nodes.filter((n) => n.outputs.length > 0 && n.outputs.every((o) => o === '' || dead.has(o)));
   const doomed = new Set(nodes);
   graph.nodes = graph.nodes.filter((n) => !doomed.has(n));

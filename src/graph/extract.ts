@@ -29,6 +29,8 @@ export function extract(graph: Graph, wanted: readonly string[], available: Read
     needed.add(node);
     pending.push(...node.inputs, ...subgraphs(node).flatMap((g) => [...freeNames(g)]));
   }
+  // A node that is needed for one of its outputs makes the others too, even those that are available.
+  for (const node of needed) for (const name of node.outputs) reads.delete(name);
   return { nodes: graph.nodes.filter((n) => needed.has(n)), reads };
 }
 

@@ -38,6 +38,8 @@ export interface Node {
   inputs: string[];
   outputs: string[];
   attributes: Map<string, Attribute>;
+  /** What the first output was called in the model as it came, where a pass renamed it. Never written. */
+  formerOutput?: string;
   readonly origin?: unknown;
 }
 

@@ -149,6 +149,18 @@ export function int64Tensor(name: string, dims: readonly number[], values: Array
   );
 }
 
+/** A new tensor of whole numbers, int32 or int64. */
+export function integerTensor(
+  name: string,
+  dims: readonly number[],
+  dtype: DataType,
+  values: ArrayLike<number>,
+): Tensor {
+  if (dtype !== 'int32') return int64Tensor(name, dims, values);
+  checkCount(name, dims, values);
+  return fromTypedArray(name, dims, 'int32', Int32Array.from(values));
+}
+
 /** A new tensor over the memory of a typed array, which must not be written to afterwards. */
 export function fromTypedArray(name: string, dims: readonly number[], dtype: DataType, data: TypedArray): Tensor {
   checkCount(name, dims, data);

@@ -3,7 +3,7 @@ import { gather, subtract, transpose, type Matrix } from './matrix.js';
 import { regularisedSolve } from './regularised.js';
 import { correlation } from './standardise.js';
 
-/** Ridge on the correlations of what is given. */
+/** Ridge on the correlations of what is given, unless told otherwise. */
 const RIDGE = 1e-10;
 
 /**
@@ -15,12 +15,13 @@ export async function conditionalCovariance(
   wanted: Int32Array,
   given: Int32Array,
   blas: Blas,
+  ridge = RIDGE,
 ): Promise<Matrix> {
   const block = gather(C, wanted, wanted);
   if (given.length === 0) return block;
   const { R, scale } = correlation(gather(C, given, given));
   const cross = gather(C, wanted, given);
   const scaled: Matrix = { ...cross, data: cross.data.map((v, i) => v * scale[i % given.length]!) };
-  const { result } = await regularisedSolve(() => scaled, R, RIDGE, blas);
+  const { result } = await regularisedSolve(() => scaled, R, ridge, blas);
   return subtract(block, await blas.gemm(result, transpose(scaled)));
 }

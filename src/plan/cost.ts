@@ -39,7 +39,7 @@ export class ParameterCost {
       if (!grows || consumer.features.every((f) => f === FIXED)) continue;
       const map = analysis.values.get(consumer.output);
       const dims = held(model.graph, consumer.weight).dims;
-      const length = dims[consumer.layout === 'outputs-first' ? 0 : 1]!;
+      const length = dims[consumer.outputWeightAxis]!;
       if (length > 1) tensors.push({ terms: [axisTerm(length, map?.channels, analysis.spaceOf, sizes)] });
     }
     this.tensors = tensors;

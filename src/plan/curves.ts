@@ -8,18 +8,17 @@ import type { Moments } from '../calibration/moments.js';
 import type { Site } from '../channels/sites.js';
 import type { ChannelAnalysis } from '../channels/types.js';
 import { keepMask } from '../channels/keep.js';
-import { readWeight } from '../channels/weights.js';
 import type { Feeds, NumericArray } from '../graph/feeds.js';
 import type { Model } from '../graph/ir.js';
 import type { Blas } from '../runtime/blas.js';
 import type { OrderedSpace } from '../select/ordered-space.js';
-import { absorbSite } from '../select/span.js';
+import { absorbInto, absorbSite } from '../select/span.js';
 import { standardisedSquaredError } from './output-error.js';
 import type { WidthCurve } from './search.js';
 import type { Trial, TunableModel } from './tunable-model.js';
 
 /** Shares of a space's width at which it is tried. */
-const TRIED = [0.5, 0.2, 0.07, 0.02];
+const TRIED = [0.8, 0.5, 0.2, 0.07, 0.02];
 /** Least fall of the predicted error per channel: a flat stretch would leave a budget unspent. */
 const FALL = 1 - 1e-6;
 
@@ -31,13 +30,14 @@ export interface CurveContext {
   readonly feeds: readonly Feeds[];
   readonly reference: readonly ReadonlyMap<string, NumericArray>[];
   readonly moments: (site: Site) => Moments;
+  /** Ridge of absorption at a site; the smallest where it is left out. */
+  readonly ridge?: (site: Site) => number;
   readonly blas: Blas;
 }
 
 /** The predicted squared output error of one space at every width. */
 export async function widthCurve(ordered: OrderedSpace, context: CurveContext): Promise<WidthCurve> {
   const size = ordered.space.channels.length;
-  const others = ordered.space.width - size;
   const widths = [...new Set(TRIED.map((share) => Math.max(1, Math.round(share * size))))].filter((k) => k < size);
   const points: { width: number; logRatio: number }[] = [];
   for (const width of widths) {
@@ -51,23 +51,19 @@ export async function widthCurve(ordered: OrderedSpace, context: CurveContext): 
   error[0] = predicted(0);
   // What k channels can do, k + 1 can do as well: a point that was measured too high counts for nothing above a lower one.
   for (let k = 1; k < size; k++) error[k] = Math.min(predicted(k), error[k - 1]! * FALL);
-  return { size, minimum: others > 0 ? 0 : 1, error };
+  return { size, minimum: ordered.space.least, error };
 }
 
 /** Squared output error when only this space is reduced, to the head of its ranking, without any refit behind it. */
 async function errorAlone(ordered: OrderedSpace, width: number, context: CurveContext): Promise<number> {
-  const { model, analysis, moments, blas } = context;
+  const { model, analysis, moments, ridge, blas } = context;
   const kept = ordered.ranking.slice(0, width).map((i) => ordered.space.channels[i]!);
   const keep = keepMask(analysis, new Map([[ordered.space.id, kept]]));
   const trials: Trial[] = [];
   for (const { site } of ordered.sites) {
-    const absorption = await absorbSite(site, keep, moments(site), blas);
+    const absorption = await absorbSite(site, keep, moments(site), blas, ridge?.(site));
     for (const consumer of site.consumers) {
-      const W = readWeight(model, consumer);
-      const weight = await blas.gemm(W, absorption.T);
-      const t = { rows: absorption.t.length, cols: 1, data: absorption.t };
-      const biasDelta = consumer.bias.kind === 'none' ? undefined : (await blas.gemm(W, t)).data;
-      trials.push({ consumer, weight, biasDelta, kept: absorption.kept });
+      trials.push({ consumer, kept: absorption.kept, ...(await absorbInto(model, consumer, absorption, blas)) });
     }
   }
   return standardisedSquaredError(context.reference, await context.tunable.run(context.feeds, trials));

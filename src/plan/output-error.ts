@@ -6,7 +6,7 @@ export type Outputs = readonly ReadonlyMap<string, NumericArray>[];
 
 /**
  * Mean squared error of a model's outputs, each divided by its variance, averaged over the outputs: the square that plans add up.
- * Rank-2 outputs are standardised per column (columns of variance below 1e-20 are left out), others as a whole. Outputs that are not
+ * Rank-2 outputs are standardised per column (columns of variance below 1e-20 are left out), others as a whole, and so are those of fewer rows than columns. Outputs that are not
  * floating-point numbers do not count.
  * @returns 0 where no output can be judged.
  */
@@ -27,9 +27,11 @@ export function standardisedSquaredError(reference: Outputs, candidate: Outputs)
 
 function outputError(reference: readonly NumericArray[], candidate: readonly NumericArray[]): number | undefined {
   const first = reference[0]!;
-  const columns = first.dims.length === 2 ? first.dims[1]! : 1;
   const [x, y] = [joined(reference), joined(candidate)];
   if (x === undefined || y === undefined || x.length !== y.length) return undefined;
+  const width = first.dims.length === 2 ? first.dims[1]! : 1;
+  // Fewer rows than columns do not tell the variance of each.
+  const columns = x.length / width < width ? 1 : width;
   const rows = x.length / columns;
   let sum = 0;
   let counted = 0;

@@ -1,6 +1,6 @@
 import { skeleton } from '../calibration/instrument.js';
 import { FIXED, type ChannelAnalysis, type Consumer } from '../channels/types.js';
-import { addToBias, extendBias, held, readWeight, writeWeight } from '../channels/weights.js';
+import { addToBias, extendBias, held, outputsOf, readWeight, writeWeight } from '../channels/weights.js';
 import { cloneModel, replaceConstant } from '../graph/edit.js';
 import type { Feeds, NumericArray } from '../graph/feeds.js';
 import type { Model } from '../graph/ir.js';
@@ -38,7 +38,7 @@ export class TunableModel {
       const { bias } = consumer;
       if (bias.kind === 'none') continue;
       const holder = bias.kind === 'extend' ? bias.name : bias.holder;
-      const outputs = readWeight(model, consumer).rows;
+      const outputs = outputsOf(model, consumer);
       if (bias.kind === 'extend') extendBias(model, consumer, holder, outputs);
       const old = held(model.graph, holder);
       // A trial may need another constant for each output: a scalar bias stands in full length from the start.
@@ -62,12 +62,12 @@ export class TunableModel {
           })),
         ...[...defaults].map(([name, array]) => ({ name, dtype: array.dtype, rank: array.dims.length })),
       ],
-      outputs: model.graph.outputs,
+      outputs: model.graph.outputs.map(({ name, dtype }) => ({ name: beforeSoftmax(model, name), dtype })),
     });
     return new TunableModel(await Session.open(tunable, options), model, defaults);
   }
 
-  /** Outputs for each batch with some consumers replaced. */
+  /** Outputs (the scores behind a final Softmax in its place) for each batch with some consumers replaced. */
   async run(batches: readonly Feeds[], trials: readonly Trial[]): Promise<ReadonlyMap<string, NumericArray>[]> {
     const values = new Map(this.defaults);
     if (trials.length > 0) {
@@ -94,6 +94,13 @@ export class TunableModel {
   async release(): Promise<void> {
     await this.session.release();
   }
+}
+
+/** The scores behind an output that a Softmax makes: probabilities saturate and say little about small errors. */
+function beforeSoftmax(model: Model, output: string): string {
+  const maker = model.graph.nodes.find((n) => n.outputs.includes(output));
+  const soft = maker?.domain === '' && (maker.opType === 'Softmax' || maker.opType === 'LogSoftmax');
+  return soft ? maker.inputs[0]! : output;
 }
 
 function arrayOf(model: Model, holder: string): NumericArray {

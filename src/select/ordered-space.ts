@@ -9,6 +9,7 @@ import { addToDiagonal, type Matrix } from '../linalg/matrix.js';
 import { regularisedInverse } from '../linalg/regularised.js';
 import { correlation } from '../linalg/standardise.js';
 import type { Blas } from '../runtime/blas.js';
+import { nestedBlockOrder } from './nested-blocks.js';
 import { nestedOrder } from './nested-order.js';
 import { selectionSites, type SelectionSite } from './space-problem.js';
 import { improveBySwaps } from './swaps.js';
@@ -35,20 +36,25 @@ export async function orderSpace(
   moments: (site: Site) => Moments,
   mode: 'eliminate' | 'cholesky',
   blas: Blas,
+  ridge: (site: Site) => number = () => 0,
 ): Promise<OrderedSpace> {
-  const sites = await selectionSites(model, space, moments, blas);
+  const sites = await selectionSites(model, space, moments, blas, ridge);
   const size = space.channels.length;
-  const greedy: { M: Matrix; N: Matrix }[] = [];
+  const greedy: { M: Matrix; N: Matrix; starts: Int32Array }[] = [];
   let total = 0;
-  for (const { C: exact, W } of sites.map(standardised)) {
+  for (const { C: exact, W, starts, ridge: own } of sites.map(standardised)) {
+    const lambda = Math.max(SELECTION_RIDGE, own);
     // The ridge of the selection bounds N_jj / M_jj where both are what rounding left.
-    const C = addToDiagonal(exact, SELECTION_RIDGE);
+    const C = addToDiagonal(exact, lambda);
     const A = await blas.gemm(W, W, { transA: true });
     for (let i = 0; i < A.data.length; i++) total += A.data[i]! * C.data[i]!;
-    if (mode === 'eliminate') greedy.push({ M: (await regularisedInverse(exact, SELECTION_RIDGE, blas)).result, N: A });
-    else greedy.push({ M: C, N: await blas.gemm(await blas.gemm(C, A), C) });
+    if (mode === 'eliminate') greedy.push({ M: (await regularisedInverse(exact, lambda, blas)).result, N: A, starts });
+    else greedy.push({ M: C, N: await blas.gemm(await blas.gemm(C, A), C), starts });
   }
-  const { order, cost } = await nestedOrder(greedy, { mode: mode === 'eliminate' ? 'eliminate' : 'select', blas });
+  const direction = mode === 'eliminate' ? 'eliminate' : 'select';
+  const { order, cost } = sites.every(oneColumnEach)
+    ? await nestedOrder(greedy, { mode: direction, blas })
+    : nestedBlockOrder(greedy, direction);
   const ranking = mode === 'eliminate' ? Int32Array.from(order).reverse() : Int32Array.from(order);
   const loss = new Float64Array(size + 1);
   if (mode === 'eliminate') {
@@ -64,7 +70,7 @@ export async function orderSpace(
   return { space, sites, ranking, loss };
 }
 
-/** Channels kept at a width: the head of the ranking, improved by swaps. */
+/** Channels kept at a width: the head of the ranking, improved by swaps where channels are single features. */
 export async function chooseChannels(
   ordered: OrderedSpace,
   width: number,
@@ -73,15 +79,27 @@ export async function chooseChannels(
 ): Promise<Int32Array> {
   const size = ordered.space.channels.length;
   let kept: Int32Array = ordered.ranking.slice(0, width).sort();
-  if (swaps && width > 0 && width < size) {
-    const sites = ordered.sites.map(standardised).map(({ C, W }) => ({ C: addToDiagonal(C, SELECTION_RIDGE), W }));
+  if (swaps && width > 0 && width < size && ordered.sites.every(oneColumnEach)) {
+    const sites = ordered.sites
+      .map(standardised)
+      .map(({ C, W, ridge }) => ({ C: addToDiagonal(C, Math.max(SELECTION_RIDGE, ridge)), W }));
     kept = (await improveBySwaps(sites, kept, { maxSwaps: Math.max(4, Math.round(SWAP_SHARE * width)), blas })).kept;
   }
   return kept.map((i) => ordered.space.channels[i]!);
 }
 
 /** The problem in coordinates where every channel has unit second moment: the same problem, better conditioned. */
-function standardised({ C, W }: SelectionSite): { C: Matrix; W: Matrix } {
+function standardised({ C, W, starts, ridge }: SelectionSite): Omit<SelectionSite, 'site'> {
   const { R, scale } = correlation(C);
-  return { C: R, W: { ...W, data: W.data.map((w, i) => (scale[i % W.cols] === 0 ? 0 : w / scale[i % W.cols]!)) } };
+  return {
+    starts,
+    ridge,
+    C: R,
+    W: { ...W, data: W.data.map((w, i) => (scale[i % W.cols] === 0 ? 0 : w / scale[i % W.cols]!)) },
+  };
+}
+
+/** Whether the columns of a site are its channels, in the same order. */
+function oneColumnEach({ starts }: SelectionSite): boolean {
+  return starts.every((start, i) => start === i);
 }

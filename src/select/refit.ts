@@ -12,6 +12,19 @@ import { regularisedSolve } from '../linalg/regularised.js';
 import { correlation } from '../linalg/standardise.js';
 import type { Blas } from '../runtime/blas.js';
 
+/**
+ * The one fold that λ is chosen on. W₀ must not have seen it either: absorption that was fitted on its rows looks better there than it is, and
+ * the ridge would pull towards it too strongly.
+ */
+export interface HeldFold {
+  /** Its index. */
+  readonly fold: number;
+  /** W₀ as the other folds alone give it. */
+  readonly start: Matrix;
+  /** Whether the fold's rows take part in the final fit. */
+  readonly fitted: boolean;
+}
+
 export interface Refit {
   /** outputs × features. */
   readonly weight: Matrix;
@@ -24,7 +37,7 @@ export interface Refit {
 }
 
 /** Grid of λ, walked from the middle downhill. */
-const GRID = [1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1];
+const GRID = [1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1, 10];
 const START = 4;
 /** Above this many features only half of the folds are left out in turn, to save factorisations. */
 const LARGE = 1000;
@@ -32,18 +45,23 @@ const LARGE = 1000;
 export async function refitCrossValidated(
   folds: readonly Moments[],
   start: Matrix,
-  { centred, blas }: { readonly centred: boolean; readonly blas: Blas },
+  { centred, blas, held }: { readonly centred: boolean; readonly blas: Blas; readonly held?: HeldFold | undefined },
 ): Promise<Refit> {
-  const total = Moments.total(folds);
+  const rest = held === undefined ? folds : folds.filter((f) => f !== folds[held.fold]);
+  const total = Moments.total(held?.fitted === false ? rest : folds);
   const variance = total.zz(centred);
-  const splits = folds.length < 2 ? [] : splitsOf(folds, total.n > LARGE ? Math.ceil(folds.length / 2) : folds.length);
+  const whole = folds.length < 2 ? [] : splitsOf(folds, total.n > LARGE ? Math.ceil(folds.length / 2) : folds.length);
+  const splits =
+    held === undefined
+      ? whole.map((split) => ({ ...split, from: start }))
+      : [{ train: Moments.total(rest), held: folds[held.fold]!, from: held.start }];
   const scores = new Map<number, number>();
   const score = async (at: number): Promise<number> => {
     const known = scores.get(at);
     if (known !== undefined) return known;
     let sum = 0;
-    for (const { train, held } of splits) {
-      const fit = await solve(train, start, GRID[at]!, centred, blas);
+    for (const { train, held, from } of splits) {
+      const fit = await solve(train, from, GRID[at]!, centred, blas);
       sum += (await errorOn(held, fit, variance, centred, blas)) / splits.length;
     }
     scores.set(at, sum);

@@ -14,16 +14,21 @@ import type { Matrix } from '../linalg/matrix.js';
 import { conditionalCovariance } from '../linalg/conditional.js';
 import type { Blas } from '../runtime/blas.js';
 
-/** One site of a space. Matrices are over the space's channels in their order. */
+/** One site of a space. Columns are the features of the space's channels, channel by channel in the space's order. */
 export interface SelectionSite {
   readonly site: Site;
-  /** Feature index of each channel of the space. */
-  readonly featureOf: Int32Array;
-  /** channels × channels. */
+  /** Channel i has the columns starts[i] … starts[i + 1] − 1: several where features repeat it (taps of a kernel, folded positions). */
+  readonly starts: Int32Array;
+  /** columns × columns. */
   readonly C: Matrix;
-  /** Σ outputs × channels, rows divided by the output's standard deviation. */
+  /** Σ outputs × columns, rows divided by the output's standard deviation. */
   readonly W: Matrix;
+  /** Ridge of the site's absorption, on standardised features. */
+  readonly ridge: number;
 }
+
+/** Ridge on what a site reads besides the space, above what the products' type rounds to. */
+const GIVEN_RIDGE = { float32: 1e-6, float64: 1e-10 };
 
 /**
  * @param moments of the site's input, by the site's key
@@ -33,33 +38,50 @@ export async function selectionSites(
   space: ChannelSpace,
   moments: (site: Site) => Moments,
   blas: Blas,
+  ridge: (site: Site) => number = () => 0,
 ): Promise<SelectionSite[]> {
   const position = new Map([...space.channels].map((c, i) => [c, i]));
   const result: SelectionSite[] = [];
   for (const site of sitesOfSpace(space)) {
-    const featureOf = new Int32Array(space.channels.length).fill(-1);
+    const blocks: number[][] = Array.from(space.channels, () => []);
     const others: number[] = [];
     site.features.forEach((c, f) => {
       const at = position.get(c);
       if (at === undefined) others.push(f);
-      else featureOf[at] = f;
+      else blocks[at]!.push(f);
     });
-    const covariance = moments(site).xx(site.centred);
-    const C = await conditionalCovariance(covariance, featureOf, Int32Array.from(others), blas);
-    result.push({ site, featureOf, C, W: await stackWeights(model, site.consumers, covariance, featureOf, blas) });
+    const columns = Int32Array.from(blocks.flat());
+    const starts = new Int32Array(blocks.length + 1);
+    blocks.forEach((block, i) => (starts[i + 1] = starts[i]! + block.length));
+    const found = moments(site);
+    const covariance = found.xx(site.centred);
+    const C = await conditionalCovariance(
+      covariance,
+      columns,
+      Int32Array.from(others),
+      blas,
+      Math.max(GIVEN_RIDGE[found.products], ridge(site)),
+    );
+    result.push({
+      site,
+      starts,
+      ridge: ridge(site),
+      C,
+      W: await stackWeights(model, site.consumers, covariance, columns, blas),
+    });
   }
   return result;
 }
 
-/** W rows of all consumers over the space's channels, each divided by the standard deviation of that output. */
+/** W rows of all consumers over the columns, each divided by the standard deviation of that output. */
 async function stackWeights(
   model: Model,
   consumers: readonly Consumer[],
   covariance: Matrix,
-  featureOf: Int32Array,
+  columns: Int32Array,
   blas: Blas,
 ): Promise<Matrix> {
-  const n = featureOf.length;
+  const n = columns.length;
   const weights = consumers.map((c) => readWeight(model, c));
   const rows = weights.reduce((sum, w) => sum + w.rows, 0);
   const data = new Float64Array(rows * n);
@@ -68,7 +90,7 @@ async function stackWeights(
     const variance = await outputVariance(weight, covariance, blas);
     for (let o = 0; o < weight.rows; o++, at++) {
       const scale = variance[o]! > 1e-20 ? 1 / Math.sqrt(variance[o]! * weight.rows) : 0;
-      for (let i = 0; i < n; i++) data[at * n + i] = scale * weight.data[o * weight.cols + featureOf[i]!]!;
+      for (let i = 0; i < n; i++) data[at * n + i] = scale * weight.data[o * weight.cols + columns[i]!]!;
     }
   }
   return { rows, cols: n, data };

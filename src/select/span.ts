@@ -5,17 +5,19 @@
  *
  * so that keeping all is exact whatever λ is. For a consumer without a constant term C is uncentred and t = 0.
  */
-import { productType } from '../calibration/instrument.js';
 import type { Moments } from '../calibration/moments.js';
 import { keptIndices } from '../channels/keep.js';
-import type { Site } from '../channels/sites.js';
+import { takesConstant, type Site } from '../channels/sites.js';
+import type { Consumer } from '../channels/types.js';
+import { perOutput, readWeight } from '../channels/weights.js';
+import type { Model } from '../graph/ir.js';
 import { complement, gather, zeros, type Matrix } from '../linalg/matrix.js';
 import { regularisedSolve } from '../linalg/regularised.js';
 import { correlation } from '../linalg/standardise.js';
 import type { Blas } from '../runtime/blas.js';
 
-/** Ridge of the absorption on standardised features, above what the products' type rounds to; the refit chooses its own by cross-validation. */
-const ABSORPTION_RIDGE = { float32: 1e-6, float64: 1e-8 };
+/** Smallest ridge of absorption on standardised features: above what the products' type rounds to. */
+export const BASE_RIDGE = { float32: 1e-6, float64: 1e-8 };
 
 /** x ≈ T x_K + t at one site. */
 export interface Absorption {
@@ -67,18 +69,35 @@ export async function absorb(
   return { T, t };
 }
 
-/** x ≈ T x_K + t at one site by least squares. */
-export async function absorbSite(site: Site, keep: Uint8Array, moments: Moments, blas: Blas): Promise<Absorption> {
+/** W T and W t of one consumer; no constant where it has no place for one. */
+export async function absorbInto(
+  model: Model,
+  consumer: Consumer,
+  { T, t }: Absorption,
+  blas: Blas,
+): Promise<{ readonly weight: Matrix; readonly biasDelta: Float64Array | undefined }> {
+  const W = readWeight(model, consumer);
+  const weight = await blas.gemm(W, T);
+  if (!takesConstant(consumer)) return { weight, biasDelta: undefined };
+  const constant = await blas.gemm(W, { rows: t.length, cols: 1, data: t });
+  return { weight, biasDelta: perOutput(consumer, constant.data) };
+}
+
+/**
+ * x ≈ T x_K + t at one site by least squares.
+ * @param lambda see `absorption-ridge.ts`
+ */
+export async function absorbSite(
+  site: Site,
+  keep: Uint8Array,
+  moments: Moments,
+  blas: Blas,
+  lambda: number = BASE_RIDGE[moments.products],
+): Promise<Absorption> {
   const kept = keptIndices(site.features, keep);
-  const { T, t } = await absorb(
-    moments.xx(site.centred),
-    moments.meanX(),
-    kept,
-    ABSORPTION_RIDGE[productType(moments.n)],
-    {
-      centred: site.centred,
-      blas,
-    },
-  );
+  const { T, t } = await absorb(moments.xx(site.centred), moments.meanX(), kept, lambda, {
+    centred: site.centred,
+    blas,
+  });
   return { kept, T, t };
 }

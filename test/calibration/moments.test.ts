@@ -67,6 +67,17 @@ describe('moments', () => {
     }
   });
 
+  it('of a target less a constant are those of the shifted rows', () => {
+    const offset = Float64Array.of(3, -1, 0.5);
+    const shifted = Moments.total(collect(X, Z, mx, mz, 10)).withTargetMinus(offset);
+    const wanted = Moments.total(collect(X, minus(Z, offset), mx, new Float64Array(3), 50));
+    for (const about of [true, false])
+      expect(largestDifference(shifted.zx(about), wanted.zx(about))).toBeLessThan(1e-12);
+    shifted.meanZ().forEach((v, i) => expect(v).toBeCloseTo(wanted.meanZ()[i]!, 12));
+    shifted.zz(false).forEach((v, i) => expect(v).toBeCloseTo(wanted.zz(false)[i]!, 12));
+    expect(largestDifference(shifted.xx(true), wanted.xx(true))).toBeLessThan(1e-12);
+  });
+
   it('of parts add up, and adding leaves the parts alone', () => {
     const parts = collect(X, Z, mx, mz, 10);
     const before = parts[0]!.xx(true);

@@ -130,7 +130,7 @@ function someKept(analysis: ChannelAnalysis, bits: readonly boolean[]): Uint8Arr
   const keep = Uint8Array.from({ length: analysis.channelCount }, (_, c) =>
     bits[(c * 3) % bits.length] === true ? 1 : 0,
   );
-  for (const { channels, width } of analysis.spaces) if (channels.length === width) keep[channels[0]!] = 1;
+  for (const { channels, least } of analysis.spaces) if (least > 0) keep[channels[0]!] = 1;
   return keep;
 }
 
@@ -145,6 +145,6 @@ async function span(model: Model, analysis: ChannelAnalysis, keep: Uint8Array): 
   }));
   return refitInSequence.run(cut.model, {
     ...{ original: model, analysis, keep, batches, folds: 4, stack: 1, session: CPU, blas },
-    memory: 1e8,
+    ...{ memory: 1e8, shapes: new Map(), probed: 1, positions: undefined },
   });
 }

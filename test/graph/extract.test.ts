@@ -29,6 +29,16 @@ describe('the part of a graph behind some values', () => {
     expect(extract(graph, ['y'], new Set(['h'])).nodes.map((n) => n.opType)).toEqual(['If']);
     expect(extract(graph, ['h'], new Set(['h']))).toEqual({ nodes: [], reads: new Set(['h']) });
   });
+
+  it('does not read what a node that is needed anyway makes', () => {
+    const parts = buildGraph({
+      nodes: [node('Split', ['x'], ['a', 'b'], { axis: 1 }), node('Add', ['a', 'b'], ['y'])],
+      outputs: [{ name: 'y' }],
+    });
+    const { nodes, reads } = extract(parts, ['y'], new Set(['a']));
+    expect(nodes.map((n) => n.opType)).toEqual(['Split', 'Add']);
+    expect([...reads]).toEqual(['x']);
+  });
 });
 
 describe('renaming', () => {

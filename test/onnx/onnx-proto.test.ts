@@ -1,16 +1,8 @@
-import { createRequire } from 'node:module';
 import { describe, expect, it } from 'vitest';
 import { floatTensor } from '../../src/graph/tensor-data.js';
 import { decodeModel, encodeModel } from '../../src/onnx/index.js';
 import { buildModel, node } from '../build-model.js';
-
-/** The part of onnx-proto 8 (ONNX 1.10) that is used here; its own typings do not fit strict ESM. */
-interface OnnxProto {
-  onnx: {
-    ModelProto: { decode(bytes: Uint8Array): { toJSON(): unknown }; encode(model: object): { finish(): Uint8Array } };
-  };
-}
-const { onnx } = createRequire(import.meta.url)('onnx-proto') as OnnxProto;
+import { onnx } from '../onnx-proto.js';
 
 const model = buildModel({
   name: 'g',

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Model } from '../../src/graph/ir.js';
 import { toIntegers } from '../../src/graph/tensor-data.js';
 import { keptIndices } from '../../src/channels/keep.js';
+import { held } from '../../src/channels/weights.js';
 import { cutChannels } from '../../passes/cut-channels.js';
 import { buildModel, node } from '../build-model.js';
 import {
@@ -141,7 +142,7 @@ describe('cutting channels', () => {
     expect(notes).toEqual(['removed 3 channels']);
   });
 
-  it('a Reshape constant that two nodes read is refused, not corrected for one alone', async () => {
+  it('a Reshape constant that two nodes read is corrected for the one that needs it', async () => {
     const model = buildModel({
       inputs: [{ name: 'x', shape: ['rows', 4] }],
       nodes: [
@@ -156,7 +157,21 @@ describe('cutting channels', () => {
       outputs: [{ name: 'y' }],
     });
     const analysis = await analyse(model);
-    expect(analysis.targets[0]!.refusal).toMatchObject({ code: 'SHAPE_NAMED', culprits: ['a'] });
+    const keep = keepFirst(analysis, 3);
+    const reduced = await cutOnly(model, analysis, keep);
+    expect(dimsOf(reduced, 'w1', 'w2', 'w3')).toEqual([
+      [4, 3],
+      [3, 2],
+      [4, 2],
+    ]);
+    const shapes = reduced.graph.nodes
+      .filter((n) => n.opType === 'Reshape')
+      .map((n) => toIntegers(held(reduced.graph, n.inputs[1]!)));
+    expect(shapes).toEqual([
+      [-1, 3],
+      [-1, 4],
+    ]);
+    expect((await outputsOf(reduced, randomFeeds(model, 5))).get('y')!.dims).toEqual([5, 2]);
   });
 
   it('indices that stay are those of kept and of fixed channels', () => {

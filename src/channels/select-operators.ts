@@ -1,0 +1,141 @@
+/** Operators that take channels apart: Slice, Split, Gather with constant indices. */
+import { intAttribute, intsAttribute } from '../graph/attributes.js';
+import type { Node } from '../graph/ir.js';
+import { elementCount } from '../graph/tensor.js';
+import { toIntegers } from '../graph/tensor-data.js';
+import type { Behaviour } from './behaviours.js';
+import { refusal } from './refusal.js';
+import { label, type Tracker } from './tracker.js';
+import { FIXED, type NumberPlace } from './types.js';
+
+/** A list of whole numbers that a node takes as an attribute (older opsets) or as a constant input, with the places of its entries. */
+function list(
+  node: Node,
+  attribute: string,
+  input: number,
+  tracker: Tracker,
+): { readonly values: readonly number[]; readonly place: (entry: number) => NumberPlace } | undefined {
+  const output = node.outputs[0]!;
+  const values = intsAttribute(node, attribute);
+  if (values !== undefined) return { values, place: (entry) => ({ kind: 'attribute', output, attribute, entry }) };
+  const constant = tracker.constant(node.inputs[input] ?? '');
+  if (constant === undefined) return undefined;
+  return { values: toIntegers(constant.tensor), place: (entry) => ({ kind: 'constant', output, input, entry }) };
+}
+
+export const slice: Behaviour = (node, tracker) => {
+  const value = node.inputs[0] ?? '';
+  const map = tracker.map(value);
+  if (map === undefined) return;
+  const output = node.outputs[0]!;
+  const [rank, length] = [tracker.shape(value)?.length, map.channels.length];
+  const [starts, ends, steps] = [
+    list(node, 'starts', 1, tracker),
+    list(node, 'ends', 2, tracker),
+    list(node, 'steps', 4, tracker),
+  ];
+  const axesGiven = (node.inputs[3] ?? '') !== '' || node.attributes.has('axes');
+  const axes = list(node, 'axes', 3, tracker)?.values ?? (axesGiven ? undefined : starts?.values.map((_, i) => i));
+  if (rank === undefined || axes === undefined) {
+    tracker.pin(map.channels, refusal('SHAPE_UNKNOWN', [label(node)], 'the axes of the Slice are not constant'));
+    return;
+  }
+  const at = axes.findIndex((a) => (a + rank) % rank === map.axis);
+  if (at < 0) {
+    tracker.setMap(output, map.axis, map.channels);
+    return;
+  }
+  if (
+    starts === undefined ||
+    ends === undefined ||
+    (steps?.values[at] ?? 1) !== 1 ||
+    ((node.inputs[4] ?? '') !== '' && steps === undefined)
+  ) {
+    tracker.pin(
+      map.channels,
+      refusal('OPERATOR_MIXES', [label(node)], 'Slice takes channels at steps, or at places that are not constant'),
+    );
+    return;
+  }
+  const clamp = (n: number): number => Math.min(Math.max(n < 0 ? n + length : n, 0), length);
+  const entry = (bound: NonNullable<typeof starts>): number => {
+    const raw = bound.values[at]!;
+    const index = clamp(raw);
+    // Zero and "to the end" hold for any number of channels.
+    if (raw < 0)
+      tracker.shapeEntries.push({ place: bound.place(at), channels: map.channels.slice(index), fromEnd: true });
+    else if (raw > 0 && raw <= length)
+      tracker.shapeEntries.push({ place: bound.place(at), channels: map.channels.slice(0, index) });
+    return index;
+  };
+  tracker.setMap(output, map.axis, map.channels.slice(entry(starts), entry(ends)));
+};
+
+export const split: Behaviour = (node, tracker) => {
+  const value = node.inputs[0] ?? '';
+  const map = tracker.map(value);
+  const rank = tracker.shape(value)?.length;
+  if (map === undefined) return;
+  if (rank === undefined) {
+    tracker.pin(map.channels, refusal('SHAPE_UNKNOWN', [label(node)]));
+    return;
+  }
+  if ((intAttribute(node, 'axis', 0) + rank) % rank !== map.axis) {
+    for (const output of node.outputs) if (output !== '') tracker.setMap(output, map.axis, map.channels);
+    return;
+  }
+  const sizes = list(node, 'split', 1, tracker);
+  const lengths = node.outputs.map((output) => tracker.shape(output)?.[map.axis]);
+  if (lengths.some((l) => l === undefined) || (sizes === undefined && (node.inputs[1] ?? '') !== '')) {
+    tracker.pin(map.channels, refusal('SHAPE_UNKNOWN', [label(node)]));
+    return;
+  }
+  let start = 0;
+  const parts = lengths.map((l) => map.channels.slice(start, (start += l!)));
+  if (sizes !== undefined)
+    parts.forEach((channels, i) => tracker.shapeEntries.push({ place: sizes.place(i), channels }));
+  else if (parts.every((p) => p.length === parts[0]!.length)) {
+    // Without sizes the parts are equal, and have to stay so.
+    for (const part of parts) tracker.tie(parts[0]!, part, node);
+  } else
+    tracker.pin(
+      map.channels,
+      refusal('OPERATOR_MIXES', [label(node)], 'Split makes parts of different lengths without naming them'),
+    );
+  parts.forEach((channels, i) => {
+    if (node.outputs[i] !== '') tracker.setMap(node.outputs[i]!, map.axis, channels);
+  });
+};
+
+export const gather: Behaviour = (node, tracker) => {
+  const value = node.inputs[0] ?? '';
+  const map = tracker.map(value);
+  tracker.pinValue(
+    node.inputs[1] ?? '',
+    refusal('OPERATOR_MIXES', [label(node)], 'Gather uses the channels as indices'),
+  );
+  if (map === undefined) return;
+  const rank = tracker.shape(value)?.length;
+  const indices = tracker.shape(node.inputs[1] ?? '');
+  if (rank === undefined || indices === undefined) {
+    tracker.pin(map.channels, refusal('SHAPE_UNKNOWN', [label(node)]));
+    return;
+  }
+  const axis = (intAttribute(node, 'axis', 0) + rank) % rank;
+  if (axis !== map.axis) {
+    tracker.setMap(node.outputs[0]!, axis < map.axis ? map.axis + indices.length - 1 : map.axis, map.channels);
+    return;
+  }
+  const constant = tracker.constant(node.inputs[1] ?? '');
+  if (constant === undefined || indices.length !== 1 || elementCount(indices) === 0) {
+    tracker.pin(
+      map.channels,
+      refusal('OPERATOR_MIXES', [label(node)], 'Gather picks channels at places that are not a constant list'),
+    );
+    return;
+  }
+  const n = map.channels.length;
+  const taken = Int32Array.from(toIntegers(constant.tensor), (i) => map.channels[i < 0 ? i + n : i] ?? FIXED);
+  tracker.indexEntries.push({ output: node.outputs[0]!, input: 1, channels: map.channels });
+  tracker.setMap(node.outputs[0]!, axis, taken);
+};
