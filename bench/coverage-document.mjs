@@ -68,6 +68,7 @@ export function coverageDocument(results, all) {
     r.folded.toLocaleString('en'),
     percent(share(r)),
     `${r.nodes.filter((n) => n.refusal !== undefined).length} / ${r.nodes.length}`,
+    figure(r.unexplained),
     ...runCells(r.runs['0.7']),
     smallestCell(r),
     exactCell(r.runs.exact),
@@ -78,6 +79,7 @@ export function coverageDocument(results, all) {
     'parameters',
     'condensable',
     'refused',
+    'unexplained',
     'kept at 0.7',
     'NRMSE',
     'agreement',
@@ -94,6 +96,7 @@ ${results.length} of the ${all} models of the collection beside the checkout, wi
 
 - **parameters**: with BatchNormalization folded into the weights; **condensable**: the share of them in tensors that lose something when a channel of a space goes.
 - **refused**: Gemm, MatMul, Conv and ConvTranspose nodes (subgraphs included) that are left as they are, of all; the reasons are below.
+- **unexplained**: the share of a channel's variance that no linear combination of all the other channels at the same input explains on the calibration rows; the median over channels and sites. Near 0 there is much to condense; where half of the variance is each channel's own, every channel that goes costs accuracy, however many rows there are. With few rows it is too small.
 - **kept at 0.7** to **gate**: \`--keep-params 0.7 --no-gate\`, method span: parameters kept of the input's, NRMSE of the worst output, top-1 agreement where an output holds class scores, and what the default gate says (agreement ≥ 95 % for class scores, NRMSE ≤ 0.05 otherwise, 95 % of the elements equal for integers). "no plan": the budget is below what the refusals leave.
 - **smallest that passes**: of 0.9, 0.8, … 0.3 of the parameters, by halving.
 - **seconds**: of the reduction at 0.7, two cores shared with other work.

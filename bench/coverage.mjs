@@ -8,7 +8,12 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { prepare } from '../dist/src/condense/prepare.js';
+import { condensingSites } from '../dist/src/channels/sites.js';
+import { collectModelMoments } from '../dist/src/condense/model-moments.js';
+import { batchesOf, prepare } from '../dist/src/condense/prepare.js';
+import { diagonal } from '../dist/src/linalg/matrix.js';
+import { regularisedInverse } from '../dist/src/linalg/regularised.js';
+import { correlation } from '../dist/src/linalg/standardise.js';
 import { held } from '../dist/src/channels/weights.js';
 import { label } from '../dist/src/channels/tracker.js';
 import { elementCount, isFloat } from '../dist/src/graph/tensor.js';
@@ -18,6 +23,8 @@ import { COLLECTION, collectionEntries, dataOf } from './data/raw-images.mjs';
 import { coverageDocument } from './coverage-document.mjs';
 
 const RATIO = 0.7;
+/** What float32 sums resolve of a correlation. */
+const SMALL = 1e-6;
 const RATIOS = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3];
 const root = fileURLToPath(new URL('..', import.meta.url));
 const folder = path.join(root, 'out/coverage');
@@ -46,7 +53,7 @@ if (options.model !== undefined) {
   const only = options.only?.split(',');
   for (const { name } of options.table ? [] : entries.filter((e) => only?.includes(e.name) ?? true)) {
     const before = stored(name);
-    if (before?.finished && !options.redo) continue;
+    if (before?.finished && before.unexplained !== undefined && !options.redo) continue;
     if (options.redo && before !== undefined) writeFileSync(fileOf(name), '{}');
     const start = performance.now();
     const args = ['--model', name, '--max-rows', options['max-rows']];
@@ -79,6 +86,7 @@ async function measure(entry, maxRows) {
 
   if (result.parameters === undefined) save(await describe(model, data));
   const run = async (key, settings) => (result.runs[key] ??= await attempt(model, { ...data, ...settings }, entry));
+  if (result.unexplained === undefined) save({ unexplained: await unexplained(model, data) });
   await run(String(RATIO), { keepParams: RATIO });
   save();
   await run('exact', { method: 'exact' });
@@ -114,6 +122,37 @@ async function describe(model, data) {
     await blas.release();
   }
 }
+
+/**
+ * How much is there to be found: the share of a channel's variance that a linear combination of all the other channels at its consumer's input
+ * does not explain, 1 / [R⁻¹]_jj on all calibration rows; the median over a site's channels, then over the sites. Null without any.
+ */
+async function unexplained(model, data) {
+  const blas = new Blas();
+  try {
+    const prepared = await prepare(model, data, blas);
+    const sites = condensingSites(prepared.analysis).filter((s) => s.features.length > 1);
+    if (sites.length === 0) return null;
+    const folds = prepared.data.folds.map((_, fold) => fold);
+    const moments = await collectModelMoments(
+      prepared,
+      batchesOf(prepared.data, folds, () => 0),
+      {},
+    );
+    const shares = [];
+    for (const site of sites) {
+      const { R, scale } = correlation(moments.all(site).xx(true));
+      const { result } = await regularisedInverse(R, SMALL, blas);
+      const inverse = diagonal(result).filter((_, i) => scale[i] > 0);
+      if (inverse.length > 1) shares.push(median([...inverse].map((v) => 1 / v)));
+    }
+    return shares.length === 0 ? null : median(shares);
+  } finally {
+    await blas.release();
+  }
+}
+
+const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
 
 /** One reduction: its figures, or why there is none. */
 async function attempt(model, settings, entry) {
