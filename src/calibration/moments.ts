@@ -87,6 +87,22 @@ export class Moments {
     return new Moments(this.n, this.m, this.shiftX, shift, this.sums, this.products);
   }
 
+  /** The moments of x with Q applied among the features at `positions`: x[positions] → Q x[positions], Q square. */
+  withFeaturesTurned(positions: Int32Array, Q: Matrix): Moments {
+    const { n, sums } = this;
+    const turn = (values: Float64Array, rows: number, step: number, stride: number): Float64Array =>
+      turned(values, rows, step, stride, positions, Q);
+    // Rows of xx, then its columns.
+    const left = turn(sums.xx, n, 1, n);
+    const turnedSums: MomentSums = {
+      ...sums,
+      x: turn(sums.x, 1, 0, 1),
+      xx: turn(left, n, n, 1),
+      zx: turn(sums.zx, this.m, n, 1),
+    };
+    return new Moments(n, this.m, turn(this.shiftX, 1, 0, 1), this.shiftZ, turnedSums, this.products);
+  }
+
   get rows(): number {
     return this.sums.rows;
   }
@@ -138,4 +154,28 @@ export class Moments {
 /** target += source. */
 function accumulate(target: Float64Array, source: ArrayLike<number>): void {
   for (let i = 0; i < target.length; i++) target[i] = target[i]! + source[i]!;
+}
+
+/** A copy of `values` in which each of `count` vectors, `step` apart with elements `stride` apart, has Q applied at some positions. */
+function turned(
+  values: Float64Array,
+  count: number,
+  step: number,
+  stride: number,
+  positions: Int32Array,
+  Q: Matrix,
+): Float64Array {
+  const result = Float64Array.from(values);
+  const k = positions.length;
+  const before = new Float64Array(k);
+  for (let v = 0; v < count; v++) {
+    const base = v * step;
+    for (let j = 0; j < k; j++) before[j] = values[base + positions[j]! * stride]!;
+    for (let i = 0; i < k; i++) {
+      let sum = 0;
+      for (let j = 0; j < k; j++) sum += Q.data[i * k + j]! * before[j]!;
+      result[base + positions[i]! * stride] = sum;
+    }
+  }
+  return result;
 }

@@ -176,6 +176,13 @@ export const OPTIONS: readonly OptionSpec[] = [
     commands: REDUCE,
   },
   {
+    key: 'streams',
+    flags: '--streams <rotate|select>',
+    description: 'what span keeps of linear streams: a subspace or a subset of the channels (default rotate)',
+    parse: oneOf('--streams', ['rotate', 'select']),
+    commands: REDUCE,
+  },
+  {
     key: 'keepParams',
     flags: '--keep-params <r|n>',
     description: 'parameters that may stay: at most 1 a ratio, above a count',

@@ -26,6 +26,11 @@ export interface CondenseOptions {
   readonly threshold?: number | ReadonlyMap<string, number>;
   /** For `span`: how channels are chosen. Default `eliminate`. */
   readonly select?: 'eliminate' | 'cholesky';
+  /**
+   * What `span` keeps of a linear stream (nothing but additions and the like between producers and consumers): its best subspace, by a
+   * change of basis, or a subset of its channels. Default `rotate`.
+   */
+  readonly streams?: 'rotate' | 'select';
   /** Budget: parameters that may stay; at most 1 is a ratio of the input's, above it a count. Never exceeded. */
   readonly keepParams?: number;
   /** Widths by node (its name, else the name of its output): a count, or a share of its width as `{ ratio }`. */

@@ -33,6 +33,7 @@ import { nameFilter } from './names.js';
 import type { CondenseOptions } from './options.js';
 import { batchesOf, type Prepared } from './prepare.js';
 import { spanReduction } from './span.js';
+import { StreamBasis } from './stream-basis.js';
 import { fixedWidths } from './widths.js';
 
 /** What a pass did, for the report. */
@@ -151,16 +152,24 @@ export async function reduceByCosine(prepared: Prepared, options: CondenseOption
 /** Reduces by `span`: plans the widths for the budget, chooses channels, absorbs, refits in sequence. */
 export async function reduceBySpan(plain: Prepared, options: CondenseOptions): Promise<Reduced> {
   const prepared: Prepared = { ...plain, analysis: chooseViews(plain.analysis, plain.memory * PATCH_SHARE) };
-  const { original, analysis, blas } = prepared;
+  const { analysis, blas } = prepared;
   const explicitBudget = parameterBudget(prepared.input, options.keepParams);
   if (analysis.spaces.length === 0) return untouched(prepared, explicitBudget);
-  const cost = new ParameterCost(original, analysis);
+  const cost = new ParameterCost(prepared.original, analysis);
   const fixed = fixedWidths(analysis, options.keep);
   // Said before the work, not after it.
   const least = cost.parameters(analysis.spaces.map((space, i) => fixed.get(i) ?? space.least));
   if (explicitBudget !== undefined && least > explicitBudget)
     raise(budgetTooSmall(explicitBudget, least, parameterCount(prepared.input)));
-  const moments = await collectModelMoments(prepared, batchesOf(prepared.data, ALL, asValidation), options);
+  const collected = await collectModelMoments(prepared, batchesOf(prepared.data, ALL, asValidation), options);
+  const bases = await StreamBasis.find(
+    prepared.original,
+    analysis,
+    collected,
+    blas,
+    (space) => options.streams !== 'select' && fixed.get(space.id) !== space.channels.length,
+  );
+  const { model: original, moments } = await bases.with(() => true);
   const ridges = new Map<string, number>();
   for (const site of condensingSites(analysis))
     ridges.set(site.key, await absorptionRidge(original, site, moments.fit(site), moments.validation(site), blas));
@@ -175,11 +184,11 @@ export async function reduceBySpan(plain: Prepared, options: CondenseOptions): P
     });
     ordered.push(await orderSpace(original, space, moments.all, options.select ?? 'eliminate', blas, ridge));
   }
-  const curves = (await measureCurves(prepared, ordered, moments, ridge, options)).map((curve, i) =>
+  const curves = (await measureCurves({ ...prepared, original }, ordered, moments, ridge, options)).map((curve, i) =>
     pinned(curve, fixed.get(i)),
   );
   const steps = stepsOf(analysis, curves, options.roundTo ?? DEFAULT_STEP);
-  const builder = new SpanBuilder(prepared, options, moments, ridge, ordered);
+  const builder = new SpanBuilder(prepared, options, bases, ridge, ordered);
   if (explicitBudget !== undefined || (options.keep !== undefined && options.maxError === undefined)) {
     const widths = planOrRaise(curves, steps, cost, explicitBudget ?? Infinity, prepared.input);
     return {
@@ -244,7 +253,7 @@ class SpanBuilder {
   constructor(
     private readonly prepared: Prepared,
     private readonly options: CondenseOptions,
-    private readonly moments: ModelMoments,
+    private readonly bases: StreamBasis,
     private readonly ridge: (site: Site) => number,
     private readonly ordered: readonly OrderedSpace[],
   ) {}
@@ -252,7 +261,9 @@ class SpanBuilder {
   /** @param folds rows that the refit may see */
   async build(widths: Int32Array, folds: readonly number[]): Promise<Reduced> {
     const { prepared, options } = this;
-    const { original, analysis, blas, data } = prepared;
+    const { analysis, blas, data } = prepared;
+    const basis = await this.bases.with(({ id, channels }) => widths[id]! < channels.length);
+    const { model: original, moments: known } = basis;
     const kept = new Map<number, Int32Array>();
     for (const space of this.ordered) {
       const width = widths[space.space.id]!;
@@ -264,9 +275,9 @@ class SpanBuilder {
     const keep = keepMask(analysis, kept);
     const cutWith = async (moments: (site: Site) => Moments): ReturnType<typeof applyCut> =>
       applyCut(original, await spanReduction(original, analysis, keep, moments, blas, this.ridge));
-    const honest = await cutWith(this.moments.fit);
+    const honest = await cutWith(known.fit);
     const fitted = folds.includes(VALIDATION);
-    const cut = fitted ? await cutWith(this.moments.all) : honest;
+    const cut = fitted ? await cutWith(known.all) : honest;
     if (!cut.changed) return untouched(prepared, parameterBudget(prepared.input, options.keepParams));
     const warnings: DataNote[] = [];
     const refit = await refitInSequence.run(cut.model, {
@@ -290,7 +301,11 @@ class SpanBuilder {
         if (ratio > 2 && fit.validation > NEGLIGIBLE) warnings.push(overfitted(label(consumer.node), ratio));
       },
     });
-    const passes = [...cut.passes, { name: refitInSequence.name, changed: refit.changed, notes: refit.notes }];
+    const passes = [
+      ...(basis.note === undefined ? [] : [basis.note]),
+      ...cut.passes,
+      { name: refitInSequence.name, changed: refit.changed, notes: refit.notes },
+    ];
     return { model: refit.model, passes, warnings };
   }
 }
