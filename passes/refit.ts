@@ -45,7 +45,7 @@ export interface RefitContext {
   readonly stack: number;
   readonly session: SessionOptions;
   readonly blas: Blas;
-  /** Bytes for values kept between steps. */
+  /** Bytes that the whole program should stay within. */
   readonly memory: number;
   /** Shapes of the original's values, for `probed` rows. */
   readonly shapes: ReadonlyMap<string, readonly number[]>;
@@ -56,6 +56,9 @@ export interface RefitContext {
   /** Told what each fit gave. */
   readonly onFit?: (consumer: Consumer, fit: Refit) => void;
 }
+
+/** Share of the memory that values kept between steps may take: moments, a run's activations and the program itself need the rest. */
+const CACHE_SHARE = 1 / 4;
 
 /** Prefix of the reduced model's values where both models run in one graph. */
 const REDUCED = 'condense_reduced::';
@@ -69,7 +72,7 @@ export const refitInSequence: Pass<RefitContext> = {
     const { consumers, changed } = affectedConsumers(model, context);
     if (consumers.length === 0) return { model, changed: false, notes: [] };
     const reduced = cloneModel(model);
-    const cache = new ValueCache(context.memory);
+    const cache = new ValueCache(context.memory * CACHE_SHARE);
     const notes: string[] = [];
     for (const [i, consumer] of consumers.entries()) {
       context.onConsumer?.(consumer, i, consumers.length);
