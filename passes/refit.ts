@@ -13,7 +13,7 @@ import type { Batch } from '../src/calibration/stream.js';
 import { streamMoments, type StreamGraph } from '../src/calibration/stream.js';
 import { ValueCache } from '../src/calibration/value-cache.js';
 import type { FeatureSource } from '../src/calibration/instrument.js';
-import { positionsPerRow, type Sampling } from '../src/calibration/positions.js';
+import { pooledSampling, positionsPerRow, type Sampling } from '../src/calibration/positions.js';
 import { keptIndices } from '../src/channels/keep.js';
 import { label } from '../src/channels/tracker.js';
 import { FIXED, type ChannelAnalysis, type Consumer, type Kernel, type WeightView } from '../src/channels/types.js';
@@ -22,9 +22,9 @@ import { makeNode } from '../src/graph/attributes.js';
 import { cloneModel } from '../src/graph/edit.js';
 import { extract, renameNode, type Extract } from '../src/graph/extract.js';
 import type { Model, Node } from '../src/graph/ir.js';
-import type { Matrix } from '../src/linalg/matrix.js';
+import { transpose, type Matrix } from '../src/linalg/matrix.js';
 import { elementCount, type DataType, type Tensor } from '../src/graph/tensor.js';
-import { int64Tensor } from '../src/graph/tensor-data.js';
+import { floatTensor, int64Tensor } from '../src/graph/tensor-data.js';
 import { UseIndex } from '../src/graph/uses.js';
 import type { Blas } from '../src/runtime/blas.js';
 import type { SessionOptions } from '../src/runtime/session.js';
@@ -81,7 +81,8 @@ export const refitInSequence: Pass<RefitContext> = {
         notes.push(`${label(consumer.node)}: not refitted, its taps overlap or are too many`);
         continue;
       }
-      const shortcut = shortcutBehind(consumer, rest, reduced, context, changed);
+      const shortcut =
+        consumer.pooled === undefined ? shortcutBehind(consumer, rest, reduced, context, changed) : undefined;
       const lambda = await new RefitStep(consumer, reduced, context, cache, shortcut).run();
       notes.push(`${label(consumer.node)}: ridge ${lambda.toExponential(0)}`);
       cache.keepOnly(stillNeeded(rest, reduced, context.original, cache.names));
@@ -118,7 +119,8 @@ function stillNeeded(
   const needed = new Set<string>();
   const inReduced = unprefixed(cached);
   for (const consumer of rest) {
-    for (const name of extract(original.graph, [consumer.output], cached).reads) needed.add(name);
+    const target = consumer.pooled === undefined ? consumer.output : consumer.input;
+    for (const name of extract(original.graph, [target], cached).reads) needed.add(name);
     for (const name of extract(reduced.graph, [consumer.input], inReduced).reads) needed.add(REDUCED + name);
   }
   return needed;
@@ -195,10 +197,10 @@ class RefitStep {
   /** Which positions of the maps are rows. */
   private sampling(features: number): Sampling | undefined {
     const { kernel } = this.consumer;
-    if (kernel === undefined) return undefined;
     const { context } = this;
     const rows = context.batches.reduce((sum, b) => sum + b.rows.length, 0);
     const count = positionsPerRow(features, rows, context.positions);
+    if (kernel === undefined) return pooledSampling(this.consumer, count);
     if (!kernel.transposed) return { count, map: kernel.output, patch: kernel, patched: 'x' };
     // The taps of a transposed convolution that do not overlap are a patch of its output.
     const zeros = kernel.shape.map(() => 0);
@@ -237,7 +239,8 @@ class RefitStep {
     const { consumer, context, reduced, cache, shortcut, fit } = this;
     const { original, analysis } = context;
     const dtype = held(original.graph, consumer.weight).dtype;
-    const target = shortcut?.sum ?? consumer.output;
+    const atPositions = consumer.pooled === undefined ? undefined : this.outputAtPositions(dtype);
+    const target = shortcut?.sum ?? (atPositions === undefined ? consumer.output : consumer.input);
     const left = extract(original.graph, [target], cache.names);
     const right = extract(
       reduced.graph,
@@ -263,13 +266,16 @@ class RefitStep {
 
     const rank = consumer.rank;
     const xName = rename(consumer.input);
-    let zName = target;
-    const map = analysis.values.get(target);
+    const zAxis = atPositions === undefined ? consumer.outputAxis : consumer.featureAxis;
+    nodes.push(...(atPositions?.nodes ?? []));
+    initializers.push(...(atPositions?.initializers ?? []));
+    let zName = atPositions?.value ?? target;
+    const map = analysis.values.get(shortcut?.sum ?? consumer.output);
     const outputs = map === undefined ? undefined : keptIndices(map.channels, context.keep);
     if (outputs !== undefined && outputs.length < map!.channels.length) {
       const indices = int64Tensor('condense_target_kept', [outputs.length], outputs);
       initializers.push(indices);
-      nodes.push(makeNode('Gather', [zName, indices.name], ['condense_target'], { axis: consumer.outputAxis }));
+      nodes.push(makeNode('Gather', [zName, indices.name], ['condense_target'], { axis: zAxis }));
       zName = 'condense_target';
     }
     if (shortcut !== undefined) {
@@ -277,15 +283,42 @@ class RefitStep {
       zName = 'condense_target_rest';
     }
     const weight = readWeight(reduced, consumer, fit.view);
-    const keep = [consumer.output, xName]
+    const keep = [target === consumer.input ? target : consumer.output, xName]
       .filter((name) => !modelInputs.has(name) && !cache.names.has(name) && this.fits(name))
       .map((name) => ({ name, dtype }));
     return {
       graph: { base: original, nodes, initializers, inputs },
       x: { value: xName, axis: consumer.featureAxis, rank, features: weight.cols, dtype },
-      z: { value: zName, axis: consumer.outputAxis, rank, features: weight.rows, dtype },
+      z: { value: zName, axis: zAxis, rank, features: weight.rows, dtype },
       keep,
     };
+  }
+
+  /** What the original consumer would make of single positions of the map that it reads the mean of. */
+  private outputAtPositions(dtype: DataType): { value: string; nodes: Node[]; initializers: Tensor[] } {
+    const { consumer, context } = this;
+    const { rows, cols, data } = readWeight(context.original, consumer, 'channels');
+    const onAxis1 = consumer.featureAxis === 1;
+    const ones = new Array<number>(consumer.rank - 2).fill(1);
+    const type = dtype as 'float32' | 'float16';
+    const W = onAxis1
+      ? floatTensor('condense_position_weight', [rows, cols, ...ones], type, data)
+      : floatTensor('condense_position_weight', [cols, rows], type, transpose({ rows, cols, data }).data);
+    // The output of a MatMul comes before its bias.
+    const b = floatTensor(
+      'condense_position_bias',
+      [rows],
+      type,
+      consumer.node.opType === 'MatMul' ? new Float64Array(rows) : readBias(context.original, consumer, rows),
+    );
+    const value = 'condense_position_output';
+    const nodes = onAxis1
+      ? [makeNode('Conv', [consumer.input, W.name, b.name], [value])]
+      : [
+          makeNode('MatMul', [consumer.input, W.name], [`${value}__raw`]),
+          makeNode('Add', [`${value}__raw`, b.name], [value]),
+        ];
+    return { value, nodes, initializers: [W, b] };
   }
 
   /** Whether a value of all rows would fit into the cache, by its size in the original model. */

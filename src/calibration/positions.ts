@@ -29,6 +29,14 @@ export function positionsPerRow(features: number, rows: number, asked: number | 
   return asked ?? Math.max(LEAST_POSITIONS, Math.ceil((ROWS_PER_FEATURE * features) / Math.max(rows, 1)));
 }
 
+/** The positions of a map that a consumer reads the mean of; undefined (all of them) where its channels are not on axis 1. */
+export function pooledSampling(
+  { pooled, featureAxis }: { readonly pooled?: readonly number[]; readonly featureAxis: number },
+  count: number,
+): Sampling | undefined {
+  return pooled === undefined || featureAxis !== 1 ? undefined : { count, map: pooled, patch: undefined, patched: 'x' };
+}
+
 /** Flat positions in the output map: all of them in order where `count` covers them, else a sample that `batch` seeds. */
 export function drawPositions({ count, map }: Sampling, batch: number): Int32Array {
   const total = elementCount(map);

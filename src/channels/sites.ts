@@ -113,7 +113,12 @@ export function chooseViews(analysis: ChannelAnalysis, bytes: number): ChannelAn
     left -= need;
     patched.set(consumer, { ...consumer, view: 'patches' });
   }
-  const swap = (list: readonly Consumer[]): Consumer[] => list.map((c) => patched.get(c) ?? c);
+  return withConsumers(analysis, patched);
+}
+
+/** The analysis with some consumers replaced by another reading of theirs. */
+export function withConsumers(analysis: ChannelAnalysis, replaced: ReadonlyMap<Consumer, Consumer>): ChannelAnalysis {
+  const swap = (list: readonly Consumer[]): Consumer[] => list.map((c) => replaced.get(c) ?? c);
   return {
     ...analysis,
     consumers: swap(analysis.consumers),

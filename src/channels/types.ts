@@ -104,6 +104,11 @@ export interface Consumer {
   /** y = scale · (stored weight) x. */
   readonly scale: number;
   readonly bias: BiasPlace;
+  /**
+   * Given where `input` is a map of which the node reads the mean over all positions (see `pooled-inputs.ts`): the lengths of its other axes.
+   * The weight is then judged and fitted at single positions.
+   */
+  readonly pooled?: readonly number[];
   /** The node's output value and the axis of it that the weight's outputs run along. */
   readonly output: string;
   readonly outputAxis: number;

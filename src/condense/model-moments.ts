@@ -6,7 +6,7 @@ import { label } from '../channels/tracker.js';
 import { held } from '../channels/weights.js';
 import type { CondenseOptions } from './options.js';
 import { dataInputs, type Prepared } from './prepare.js';
-import { positionsPerRow, type Sampling } from '../calibration/positions.js';
+import { pooledSampling, positionsPerRow, type Sampling } from '../calibration/positions.js';
 
 /** Moments of every site that reads removable channels, in two parts: rows to fit on and validation rows. */
 export interface ModelMoments {
@@ -21,8 +21,8 @@ export async function collectModelMoments(
   { original, analysis, session, data }: Prepared,
   batches: readonly Batch[],
   { onProgress, positions }: CondenseOptions,
+  sites: readonly Site[] = condensingSites(analysis),
 ): Promise<ModelMoments> {
-  const sites = condensingSites(analysis);
   const total = batches.reduce((sum, b) => sum + b.rows.length, 0);
   const requests = sites.map((site): MomentRequest => {
     const dtype = held(original.graph, site.consumers[0]!.weight).dtype;
@@ -66,8 +66,9 @@ export async function collectModelMoments(
 /** The positions that a site's moments are taken at: of the output map where patches are the features, else of the input map. */
 function samplingOf(site: Site, rows: number, asked: number | undefined): Sampling | undefined {
   const kernel = site.consumers.find((c) => c.kernel !== undefined)?.kernel;
-  if (kernel === undefined || site.rank < 3) return undefined;
   const count = positionsPerRow(site.features.length, rows, asked);
+  if (kernel === undefined) return pooledSampling(site.consumers[0]!, count);
+  if (site.rank < 3) return undefined;
   const { patch } = site;
   return { count, map: patch === undefined ? kernel.input : patch.output, patch, patched: 'x' };
 }

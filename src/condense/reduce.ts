@@ -2,7 +2,8 @@
 import type { Moments } from '../calibration/moments.js';
 import { FOLDS } from '../calibration/split.js';
 import { analyseChannels } from '../channels/analysis.js';
-import { chooseViews, condensingSites, type Site } from '../channels/sites.js';
+import { beforePooling } from '../channels/pooled-inputs.js';
+import { chooseViews, condensingSites, sitesOf, withConsumers, type Site } from '../channels/sites.js';
 import { label } from '../channels/tracker.js';
 import type { ChannelAnalysis } from '../channels/types.js';
 
@@ -19,12 +20,13 @@ import { standardisedSquaredError, type Outputs } from '../plan/output-error.js'
 import { planRoundedWidths } from '../plan/rounding.js';
 import { planWidths, predictedError, type WidthCurve } from '../plan/search.js';
 import { TunableModel } from '../plan/tunable-model.js';
+import type { Blas } from '../runtime/blas.js';
 import { withSession } from '../runtime/session.js';
 import { probeShapes } from '../runtime/shapes.js';
 import { cutChannels, type Reduction } from '../../passes/cut-channels.js';
 import { refitInSequence } from '../../passes/refit.js';
 import { keepMask } from '../channels/keep.js';
-import { absorptionRidge } from '../select/absorption-ridge.js';
+import { absorptionRidge, plenty, validatedRidge } from '../select/absorption-ridge.js';
 import { chooseChannels, orderSpace, type OrderedSpace } from '../select/ordered-space.js';
 import { cosineReduction } from './cosine.js';
 import { exactReduction } from './exact.js';
@@ -151,17 +153,29 @@ export async function reduceByCosine(prepared: Prepared, options: CondenseOption
 
 /** Reduces by `span`: plans the widths for the budget, chooses channels, absorbs, refits in sequence. */
 export async function reduceBySpan(plain: Prepared, options: CondenseOptions): Promise<Reduced> {
-  const prepared: Prepared = { ...plain, analysis: chooseViews(plain.analysis, plain.memory * PATCH_SHARE) };
-  const { analysis, blas } = prepared;
-  const explicitBudget = parameterBudget(prepared.input, options.keepParams);
-  if (analysis.spaces.length === 0) return untouched(prepared, explicitBudget);
-  const cost = new ParameterCost(prepared.original, analysis);
-  const fixed = fixedWidths(analysis, options.keep);
+  const views = chooseViews(plain.analysis, plain.memory * PATCH_SHARE);
+  const { blas } = plain;
+  const explicitBudget = parameterBudget(plain.input, options.keepParams);
+  if (views.spaces.length === 0) return untouched(plain, explicitBudget);
+  const cost = new ParameterCost(plain.original, views);
+  const fixed = fixedWidths(views, options.keep);
   // Said before the work, not after it.
-  const least = cost.parameters(analysis.spaces.map((space, i) => fixed.get(i) ?? space.least));
+  const least = cost.parameters(views.spaces.map((space, i) => fixed.get(i) ?? space.least));
   if (explicitBudget !== undefined && least > explicitBudget)
-    raise(budgetTooSmall(explicitBudget, least, parameterCount(prepared.input)));
-  const collected = await collectModelMoments(prepared, batchesOf(prepared.data, ALL, asValidation), options);
+    raise(budgetTooSmall(explicitBudget, least, parameterCount(plain.input)));
+  const pooled = beforePooling(plain.original, views, plain.shapes);
+  const collected = await collectModelMoments(
+    { ...plain, analysis: views },
+    batchesOf(plain.data, ALL, asValidation),
+    options,
+    [
+      ...new Map(
+        [views, withConsumers(views, pooled)].flatMap(condensingSites).map((site) => [site.key, site]),
+      ).values(),
+    ],
+  );
+  const analysis = withConsumers(views, await betterBeforePooling(plain.original, views, pooled, collected, blas));
+  const prepared: Prepared = { ...plain, analysis };
   const bases = await StreamBasis.find(
     prepared.original,
     analysis,
@@ -197,6 +211,29 @@ export async function reduceBySpan(plain: Prepared, options: CondenseOptions): P
     };
   }
   return meetError(prepared, options.maxError ?? DEFAULT_MAX_ERROR, curves, steps, cost, builder);
+}
+
+/** Of the consumers that read pooled positions, those that single positions fit better, as far as validation rows can tell. */
+async function betterBeforePooling(
+  model: Model,
+  analysis: ChannelAnalysis,
+  pooled: ReadonlyMap<Consumer, Consumer>,
+  moments: ModelMoments,
+  blas: Blas,
+): Promise<Map<Consumer, Consumer>> {
+  const better = new Map<Consumer, Consumer>();
+  for (const site of condensingSites(analysis)) {
+    const validation = moments.validation(site);
+    if (validation === undefined || !site.consumers.every((c) => pooled.has(c))) continue;
+    if (plenty(moments.fit(site), site.features.length)) continue;
+    const [before] = sitesOf(site.consumers.map((c) => pooled.get(c)!));
+    const [after, spread] = [
+      await validatedRidge(model, site, moments.fit(site), validation, blas),
+      await validatedRidge(model, site, moments.fit(before!), validation, blas),
+    ];
+    if (spread.loss < after.loss) for (const c of site.consumers) better.set(c, pooled.get(c)!);
+  }
+  return better;
 }
 
 /** The closed loop of `--max-error`: walks the planned curve until the smallest model within the limit on validation rows is found. */

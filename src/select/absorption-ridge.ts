@@ -26,11 +26,27 @@ export async function absorptionRidge(
   validation: Moments | undefined,
   blas: Blas,
 ): Promise<number> {
-  const base = BASE_RIDGE[fit.products];
   const n = site.features.length;
-  if (validation === undefined || validation.rows === 0 || n < 2) return base;
   // Rows in plenty: validation would only confirm the base.
-  if (fit.rows > PLENTY * n) return base;
+  if (validation === undefined || n < 2 || plenty(fit, n)) return BASE_RIDGE[fit.products];
+  return (await validatedRidge(model, site, fit, validation, blas)).lambda;
+}
+
+/** Whether the rows are so many that nothing has to be tried. */
+export function plenty(fit: Moments, features: number): boolean {
+  return fit.rows > PLENTY * features;
+}
+
+/** The λ with the smallest loss on validation rows, and that loss: what the consumers see of it, unscaled. */
+export async function validatedRidge(
+  model: Model,
+  site: Site,
+  fit: Moments,
+  validation: Moments,
+  blas: Blas,
+): Promise<{ readonly lambda: number; readonly loss: number }> {
+  const n = site.features.length;
+  const base = BASE_RIDGE[fit.products];
   const kept = Int32Array.from({ length: Math.ceil(n / 2) }, (_, i) => 2 * i);
   const weights = site.consumers.map((consumer) => readWeight(model, consumer));
   const C = validation.xx(site.centred);
@@ -53,7 +69,7 @@ export async function absorptionRidge(
     if (found < BETTER * best.loss) best = { lambda, loss: found };
     else if (found > best.loss) break;
   }
-  return best.lambda;
+  return best;
 }
 
 /** Rows per feature above which the base is taken as it is. */

@@ -78,7 +78,10 @@ describe('rotate-streams', () => {
     expect(snapshot(model)).toBe(before);
     const feeds = randomFeeds(model, ROWS);
     expect(await relativeDifference(model, after, feeds)).toBeLessThan(2e-5);
-    const inside = (m: Model): Model => ({ ...m, graph: { ...m.graph, outputs: [{ name: 'c1', dtype: 'float32' }] } });
+    const inside = (m: Model): Model => ({
+      ...m,
+      graph: { ...m.graph, outputs: [{ name: 'c1', dtype: 'float32', shape: undefined }] },
+    });
     const [x, y] = [
       (await outputsOf(inside(model), feeds)).get('c1')!,
       (await outputsOf(inside(after), feeds)).get('c1')!,
