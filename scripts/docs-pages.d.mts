@@ -2,11 +2,14 @@
 export interface DocsSources {
   readonly refusals: Readonly<Record<string, string>>;
   readonly options: readonly {
+    readonly key: string;
     readonly flags: string;
     readonly description: string;
     readonly commands: readonly string[];
   }[];
-  readonly formats: readonly { readonly name: string; readonly description: string }[];
+  /** Keys of the options on images. */
+  readonly imageKeys: readonly string[];
+  readonly formats: readonly { readonly name: string; readonly description: string; readonly example: string }[];
   readonly providers: readonly string[];
   readonly tolerances: Readonly<Record<string, { readonly kind: 'at-most' | 'at-least' }>>;
   readonly exitCodes: Readonly<Record<string, number>>;

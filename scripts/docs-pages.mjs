@@ -16,8 +16,9 @@ const EXIT_MEANINGS = {
 /**
  * @returns pages by their path in the repository
  */
-export async function docsPages({ refusals, options, formats, providers, tolerances, exitCodes }) {
+export async function docsPages({ refusals, options, imageKeys, formats, providers, tolerances, exitCodes }) {
   const pages = new Map([
+    ['docs/data.md', dataPage({ options, imageKeys, formats })],
     ['docs/refusals.md', refusalsPage(refusals)],
     ['docs/cli.md', cliPage({ options, formats, providers, tolerances, exitCodes })],
   ]);
@@ -43,6 +44,45 @@ function refusalsPage(refusals) {
   ].join('\n\n');
 }
 
+const formatTable = (formats) =>
+  table(
+    ['specification', 'holds'],
+    formats.map((f) => [`\`${f.name}\``, f.description]),
+  );
+
+function dataPage({ options, imageKeys, formats }) {
+  return [
+    NOTE,
+    '# Calibration data',
+    'Unlabelled inputs like those that the model will see. `--data` may be given several times; `--test` takes the same forms.',
+    formatTable(formats),
+    'Rows of several specifications are appended; `name=file.npy` parts are joined by row. One example of each:',
+    `\`\`\`sh\n${formats.map((f) => `onnx-condense net.onnx small.onnx ${f.example}`).join('\n')}\n\`\`\``,
+    'Names, types, shapes and values are checked: rows run along the first axis (where the graph fixes that to a number above 1 and leaves another open, along that one), ' +
+      'floating-point types are converted to each other with a note, and a NaN is refused with its row. Arrays of an `.npz` that are no input of the model may serve `--group`.',
+    '## Folders of images',
+    'For a model with one input of four axes. Needs the package sharp: `npm install sharp`. ' +
+      'Sub-folders are read as well, and rows stand in the order of the paths. An image is turned upright as its EXIF data says, transparency is dropped, and ' +
+      'it is resized to fill the size; what is over on two sides is cut off. One channel is the luma 0.299 R + 0.587 G + 0.114 B.',
+    'x = (pixel · scale − mean) / std, with pixels from 0 to 255. Lists are in the order in which the model takes the channels (with `--colours bgr`: blue first). ' +
+      'The numbers must be those that the model was trained with: with others the sample is not like its inputs, and the reduced model is made for the wrong ones. A model of type uint8 takes the pixels themselves.',
+    table(
+      ['option', 'meaning'],
+      options.filter((o) => imageKeys.includes(o.key)).map((o) => [`\`${o.flags}\``, o.description]),
+    ),
+    table(
+      ['trained with', 'options'],
+      [
+        ['pixels / 255', '`--scale 1/255`'],
+        ['pixels from -1 to 1', '`--scale 1/127.5 --mean 1`'],
+        ['ImageNet statistics of torchvision', '`--scale 1/255 --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225`'],
+        ['means of BGR pixels (Caffe)', '`--colours bgr --mean 103.939,116.779,123.68`'],
+      ],
+    ),
+    'Any other preprocessing (letterboxes, crops of another scale) is best done where the model was trained, and saved as `.npy` or `.npz`.',
+  ].join('\n\n');
+}
+
 function cliPage({ options, formats, providers, tolerances, exitCodes }) {
   const optionsOf = (command) =>
     table(
@@ -61,11 +101,8 @@ function cliPage({ options, formats, providers, tolerances, exitCodes }) {
     'Compares a second model with a first one on data.',
     optionsOf('verify'),
     '## Calibration data',
-    'A specification given to `--data` or `--test` is one of these. Given several times, rows are appended; `name=file.npy` parts are joined by row.',
-    table(
-      ['specification', 'holds'],
-      formats.map((f) => [`\`${f.name}\``, f.description]),
-    ),
+    'A specification given to `--data` or `--test` is one of these; [data.md](data.md) has an example of each.',
+    formatTable(formats),
     '## Tolerances',
     'A list like `nrmse=1e-2,agreement=0.98`; a bare number means `nrmse`. It replaces the default, holds for every output, and a measure that an output does not have is passed over.',
     table(

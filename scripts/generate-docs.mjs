@@ -4,7 +4,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DATA_FORMATS } from '../dist/src/calibration/sources/formats.js';
 import { REFUSALS } from '../dist/src/channels/refusal.js';
-import { OPTIONS } from '../dist/src/cli/options.js';
+import { IMAGE_KEYS, OPTIONS } from '../dist/src/cli/options.js';
 import { ExitCode } from '../dist/src/diagnostics/diagnostic.js';
 import { PROVIDERS } from '../dist/src/runtime/providers.js';
 import { TOLERANCE_KEYS } from '../dist/src/verify/tolerance.js';
@@ -14,6 +14,7 @@ process.chdir(path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..'));
 const pages = await docsPages({
   refusals: REFUSALS,
   options: OPTIONS,
+  imageKeys: IMAGE_KEYS,
   formats: DATA_FORMATS,
   providers: PROVIDERS,
   tolerances: TOLERANCE_KEYS,

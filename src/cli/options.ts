@@ -34,6 +34,17 @@ export interface CliOptions {
   readonly colours?: ImageOptions['colours'];
 }
 
+/** Keys of the options on images. */
+export const IMAGE_KEYS = [
+  'imageSize',
+  'layout',
+  'scale',
+  'mean',
+  'std',
+  'crop',
+  'colours',
+] as const satisfies readonly (keyof CliOptions)[];
+
 /** The options on images gathered into the one of the library; without it where none is given. */
 export function withImages<T extends CliOptions>(options: T): T & { readonly images?: ImageOptions } {
   const { imageSize, layout, scale, mean, std, crop, colours, ...rest } = options;

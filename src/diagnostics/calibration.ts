@@ -218,3 +218,30 @@ export function imageSizeUnknown(input: string): Diagnostic {
     'Give --image-size 224 or --image-size 192x256 (height x width).',
   );
 }
+
+export function imageChannelsUnsupported(input: string, layout: string, channels: number): Diagnostic {
+  return usage(
+    'IMAGE_CHANNELS_UNSUPPORTED',
+    `'${input}' has ${channels} channels when read as ${layout}; images have 1 or 3`,
+    '--layout',
+    'Give the other --layout, or the prepared inputs as .npz.',
+  );
+}
+
+export function imageNumbersWrong(option: string, reason: string): Diagnostic {
+  return usage(
+    'IMAGE_NUMBERS_WRONG',
+    `--${option} does not fit: ${reason}`,
+    `--${option}`,
+    'Give one number, or one for each channel.',
+  );
+}
+
+export function imageInputIsBytes(input: string): Diagnostic {
+  return usage(
+    'IMAGE_INPUT_IS_BYTES',
+    `'${input}' is of type uint8 and takes the pixels themselves`,
+    '--scale',
+    'Leave out --scale, --mean and --std.',
+  );
+}

@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 import { docsPages } from '../../scripts/docs-pages.mjs';
 import { DATA_FORMATS } from '../../src/calibration/sources/formats.js';
 import { REFUSALS } from '../../src/channels/refusal.js';
-import { OPTIONS } from '../../src/cli/options.js';
+import { IMAGE_KEYS, OPTIONS } from '../../src/cli/options.js';
 import { ExitCode } from '../../src/diagnostics/diagnostic.js';
 import { PROVIDERS } from '../../src/runtime/providers.js';
 import { TOLERANCE_KEYS } from '../../src/verify/tolerance.js';
@@ -15,6 +15,7 @@ const repoRoot = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../
 const pages = await docsPages({
   refusals: REFUSALS,
   options: OPTIONS,
+  imageKeys: IMAGE_KEYS,
   formats: DATA_FORMATS,
   providers: PROVIDERS,
   tolerances: TOLERANCE_KEYS,
@@ -28,4 +29,19 @@ it.each([...pages])('%s says what the code says (npm run docs)', (file, text) =>
 it('the pages name every refusal and every option', () => {
   for (const code of Object.keys(REFUSALS)) expect(pages.get('docs/refusals.md')).toContain(`\`${code}\``);
   for (const { flags } of OPTIONS) expect(pages.get('docs/cli.md')).toContain(flags.replaceAll('|', '\\|'));
+});
+
+it('the example of every data format is one of that format, with options that exist', () => {
+  const flags = OPTIONS.map((o) => o.flags.split(' ')[0]);
+  for (const { name, example } of DATA_FORMATS) {
+    const words = example.split(' ');
+    for (const word of words.filter((w) => w.startsWith('--'))) expect(flags).toContain(word);
+    const folder = name.endsWith('/');
+    const specs = words.filter((_, i) => words[i - 1] === '--data');
+    expect(specs.length).toBeGreaterThan(0);
+    for (const spec of specs) {
+      if (folder) expect(spec).toMatch(/\/$/);
+      else expect(DATA_FORMATS.find((f) => f.matches(spec))?.name).toBe(name);
+    }
+  }
 });

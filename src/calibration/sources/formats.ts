@@ -7,4 +7,4 @@ import type { DataFormat } from './source.js';
 import { testDataSet } from './test-data-set.js';
 
 /** Every data format, in the order in which a specification is matched. The help and the docs are made from this list. */
-export const DATA_FORMATS: readonly DataFormat[] = [random, npz, npy, namedNpy, dataModule, images, testDataSet];
+export const DATA_FORMATS: readonly DataFormat[] = [random, npz, npy, namedNpy, dataModule, testDataSet, images];

@@ -1,23 +1,28 @@
 /**
- * A folder of images as rows of the model's one image input: decoded, resized and cropped by sharp (an optional peer dependency), then
+ * A folder of images, with those of its sub-folders, as rows of the model's one image input: decoded, turned as their EXIF data says, resized
+ * and cropped by sharp (an optional peer dependency), then
  *
  *     x = (pixel · scale − mean) / std      per channel,
  *
- * laid out as NCHW or NHWC.
+ * laid out as NCHW or NHWC. Rows stand in the order of the files' paths. One channel is the luma 0.299 R + 0.587 G + 0.114 B, as PIL and OpenCV
+ * make it.
  */
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { raise } from '../../diagnostics/diagnostic.js';
 import {
   dataMalformed,
+  imageChannelsUnsupported,
+  imageInputIsBytes,
   imageInputMissing,
   imageLayoutUnknown,
+  imageNumbersWrong,
   imageSizeUnknown,
   sharpMissing,
 } from '../../diagnostics/calibration.js';
-import type { DataFormat, InputSpec } from './source.js';
+import { isFolder, type DataFormat, type InputSpec } from './source.js';
 
-/** How images become values. Lists hold one number for each channel, or one for all. */
+/** How images become values. Lists hold one number for each channel, in the order in which the model takes them, or one for all. */
 export interface ImageOptions {
   /** Height and width; the model's own where it fixes them. */
   readonly size?: readonly [number, number];
@@ -41,99 +46,117 @@ const CHUNK = 32;
 
 export const images: DataFormat = {
   name: 'images/',
-  description: 'a folder of images (JPEG, PNG, WebP, TIFF, GIF, AVIF; needs the package sharp), see --image-size',
-  matches: (spec) => isFolder(spec) && imageFiles(spec).length > 0,
+  description:
+    'a folder of images, sub-folders included (JPEG, PNG, WebP, TIFF, GIF, AVIF; needs the package sharp), see --image-size',
+  example: '--data photos/ --image-size 224 --scale 1/255 --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225',
+  matches: isFolder,
   async *open(spec, { inputs, images: options = {} }) {
-    const decode = await loadSharp();
+    const files = imageFiles(spec);
+    if (files.length === 0) raise(dataMalformed(spec, 'the folder holds neither images nor test_data_set_*'));
     const [input, other] = inputs;
     if (input?.shape?.length !== 4 || other !== undefined) return raise(imageInputMissing(inputs.map((i) => i.name)));
-    const { height, width, channels, layout } = geometry(input, options);
-    const files = imageFiles(spec);
+    const geometry = geometryOf(input, options);
+    const { height, width, channels, layout } = geometry;
+    checkNumbers(options, channels);
+    const raw = input.dtype === 'uint8';
+    if (raw && NUMBERS.some((key) => options[key] !== undefined)) raise(imageInputIsBytes(input.name));
+    const decode = await loadSharp();
     for (let start = 0; start < files.length; start += CHUNK) {
       const part = files.slice(start, start + CHUNK);
       const size = height * width * channels;
-      const data = new Float32Array(part.length * size);
+      const data = raw ? new Uint8Array(part.length * size) : new Float32Array(part.length * size);
       for (const [i, file] of part.entries()) {
-        const pixels = await decode(file, height, width, channels, options.crop ?? 'center');
-        place(pixels, data.subarray(i * size, (i + 1) * size), channels, layout, options);
+        const pixels = await decode(file, geometry, options.crop ?? 'center');
+        place(pixels, data.subarray(i * size, (i + 1) * size), geometry, options);
       }
       const dims = layout === 'nchw' ? [part.length, channels, height, width] : [part.length, height, width, channels];
-      const raw = input.dtype === 'uint8';
-      const array = raw
-        ? { dtype: 'uint8' as const, dims, data: Uint8Array.from(data) }
-        : { dtype: 'float32' as const, dims, data };
-      yield { arrays: new Map([[input.name, array]]), file: spec, combine: 'append' };
+      const dtype = raw ? ('uint8' as const) : ('float32' as const);
+      yield { arrays: new Map([[input.name, { dtype, dims, data }]]), file: spec, combine: 'append' };
     }
   },
 };
 
-function isFolder(spec: string): boolean {
-  return statSync(spec, { throwIfNoEntry: false })?.isDirectory() === true;
-}
-
+/** In the order of their paths below the folder, which is the same on every system. */
 function imageFiles(folder: string): string[] {
-  return readdirSync(folder)
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((name) => EXTENSIONS.test(name))
+    .map((name) => name.split(path.sep).join('/'))
     .sort()
     .map((name) => path.join(folder, name));
 }
 
+/** Pixels of an image as the model wants them. */
+interface Geometry {
+  readonly height: number;
+  readonly width: number;
+  readonly channels: 1 | 3;
+  readonly layout: 'nchw' | 'nhwc';
+}
+
 /** What the model wants, completed by the options. */
-function geometry(
-  { name, shape = [] }: InputSpec,
-  { size, layout }: ImageOptions,
-): { height: number; width: number; channels: number; layout: 'nchw' | 'nhwc' } {
+function geometryOf({ name, shape = [] }: InputSpec, { size, layout }: ImageOptions): Geometry {
   const colours = (d: unknown): boolean => d === 1 || d === 3;
   const found = layout ?? (colours(shape[1]) ? 'nchw' : colours(shape[3]) ? 'nhwc' : raise(imageLayoutUnknown(name)));
   const [h, w, c] = found === 'nchw' ? [shape[2], shape[3], shape[1]] : [shape[1], shape[2], shape[3]];
   const [height, width] = size ?? [h, w];
   if (typeof height !== 'number' || typeof width !== 'number') return raise(imageSizeUnknown(name));
-  return { height, width, channels: typeof c === 'number' ? c : 3, layout: found };
+  const channels = typeof c === 'number' ? c : 3;
+  if (channels !== 1 && channels !== 3) return raise(imageChannelsUnsupported(name, found, channels));
+  return { height, width, channels, layout: found };
 }
 
-type Decode = (
-  file: string,
-  height: number,
-  width: number,
-  channels: number,
-  crop: 'center' | 'none',
-) => Promise<Uint8Array>;
+const NUMBERS = ['scale', 'mean', 'std'] as const;
 
-/** Loads sharp, which only those who feed images need. */
+function checkNumbers(options: ImageOptions, channels: number): void {
+  for (const key of NUMBERS) {
+    const list = options[key];
+    if (list === undefined) continue;
+    if (list.length !== 1 && list.length !== channels)
+      raise(
+        imageNumbersWrong(key, `it holds ${list.length} numbers, and the model's images have ${channels} channel(s)`),
+      );
+    if (key === 'std' && list.includes(0)) raise(imageNumbersWrong(key, 'it holds a 0, by which values are divided'));
+  }
+}
+
+type Decode = (file: string, geometry: Geometry, crop: 'center' | 'none') => Promise<Uint8Array>;
+
+/** Loads sharp, which only those who feed images need. Pixels come row by row, red, green and blue. */
 async function loadSharp(): Promise<Decode> {
   const { default: sharp } = await import('sharp').catch((error: unknown) => raise(sharpMissing(), error));
-  return async (file, height, width, channels, crop) => {
-    try {
-      const resized = sharp(file)
-        .rotate()
-        .resize(width, height, { fit: crop === 'center' ? 'cover' : 'fill', position: 'centre' })
-        .removeAlpha();
-      const { data, info } = await (channels === 1 ? resized.grayscale() : resized.toColourspace('srgb'))
-        .raw()
-        .toBuffer({ resolveWithObject: true });
-      if (info.channels !== channels)
-        return raise(dataMalformed(file, `it has ${info.channels} channels instead of ${channels}`));
-      return data;
-    } catch (error) {
-      return raise(dataMalformed(file, error instanceof Error ? error.message : String(error)), error);
-    }
-  };
+  return (file, { height, width }, crop) =>
+    sharp(file)
+      .autoOrient()
+      .resize(width, height, { fit: crop === 'center' ? 'cover' : 'fill', position: 'centre' })
+      .removeAlpha()
+      .toColourspace('srgb')
+      .raw()
+      .toBuffer()
+      .catch((error: unknown) =>
+        raise(dataMalformed(file, error instanceof Error ? error.message : String(error)), error),
+      );
 }
 
+/** Writes one image's values. @param pixels red, green and blue of each position */
 function place(
   pixels: Uint8Array,
-  target: Float32Array,
-  channels: number,
-  layout: 'nchw' | 'nhwc',
+  target: Float32Array | Uint8Array,
+  { channels, layout }: Geometry,
   { scale = [1], mean = [0], std = [1], colours = 'rgb' }: ImageOptions,
 ): void {
-  const area = pixels.length / channels;
-  const of = (list: readonly number[], c: number): number => list[list.length === 1 ? 0 : c] ?? 0;
+  const area = pixels.length / 3;
+  const of = (list: readonly number[], c: number): number => list[list.length === 1 ? 0 : c]!;
   for (let c = 0; c < channels; c++) {
-    const from = colours === 'bgr' ? channels - 1 - c : c;
+    const from = colours === 'bgr' ? 2 - c : c;
     const [s, m, d] = [of(scale, c), of(mean, c), of(std, c)];
     for (let i = 0; i < area; i++) {
-      target[layout === 'nchw' ? c * area + i : i * channels + c] = (pixels[i * channels + from]! * s - m) / d;
+      const pixel = channels === 1 ? luma(pixels, 3 * i) : pixels[3 * i + from]!;
+      target[layout === 'nchw' ? c * area + i : i * channels + c] = (pixel * s - m) / d;
     }
   }
+}
+
+/** ITU-R BT.601, rounded to a whole number. */
+function luma(pixels: Uint8Array, at: number): number {
+  return Math.round(0.299 * pixels[at]! + 0.587 * pixels[at + 1]! + 0.114 * pixels[at + 2]!);
 }

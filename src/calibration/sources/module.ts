@@ -26,6 +26,7 @@ const SAME_ARRAY: Partial<Record<DataType, DataType>> = { float16: 'uint16', boo
 export const dataModule: DataFormat = {
   name: 'module.mjs',
   description: 'an ES module exporting loadData(), a (sync or async) generator of { inputName: { dims, data } }',
+  example: '--data data.mjs',
   matches: (spec) => /\.(mjs|js)$/.test(spec) && !spec.includes('='),
   async *open(spec) {
     const fail = (error: unknown): never =>

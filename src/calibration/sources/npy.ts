@@ -87,6 +87,7 @@ function fromFortran<T extends Exclude<ElementArray, string[]>>(data: T, dims: r
 export const npy: DataFormat = {
   name: 'file.npy',
   description: 'one NumPy array, for a model with one input',
+  example: '--data inputs.npy',
   matches: (spec) => spec.endsWith('.npy') && !spec.includes('='),
   *open(spec) {
     yield { arrays: new Map([['', decodeNpy(readFileSync(spec), spec)]]), file: spec, combine: 'append' };
@@ -96,6 +97,7 @@ export const npy: DataFormat = {
 export const namedNpy: DataFormat = {
   name: 'name=file.npy',
   description: 'one NumPy array for one input; several are joined by row',
+  example: '--data tokens=tokens.npy --data mask=mask.npy',
   matches: (spec) => /=[^=]*\.npy$/.test(spec),
   *open(spec) {
     // The last '=' parts name and file: input names may hold one.

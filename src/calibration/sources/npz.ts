@@ -27,6 +27,7 @@ export function decodeNpz(bytes: Uint8Array, file: string): Map<string, NumericA
 export const npz: DataFormat = {
   name: 'file.npz',
   description: 'NumPy arrays by input name; other keys are kept aside',
+  example: '--data inputs.npz',
   matches: (spec) => spec.endsWith('.npz'),
   *open(spec) {
     yield { arrays: decodeNpz(readFileSync(spec), spec), file: spec, combine: 'append' };

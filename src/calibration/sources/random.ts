@@ -10,6 +10,7 @@ const DEFAULT_ROWS = 1024;
 export const random: DataFormat = {
   name: 'random:[rows]',
   description: 'random inputs as a last resort (a warning says what that is worth)',
+  example: '--data random:2000',
   matches: (spec) => /^random:\d*$/.test(spec),
   *open(spec, { inputs, note }) {
     const rows = Number(spec.slice('random:'.length)) || DEFAULT_ROWS;

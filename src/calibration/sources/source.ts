@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import type { DataNote } from '../../diagnostics/calibration.js';
 import type { NumericArray } from '../../graph/feeds.js';
 import type { Dimension } from '../../graph/ir.js';
@@ -41,7 +42,14 @@ export interface DataFormat {
   readonly name: string;
   /** One line for the help. */
   readonly description: string;
+  /** What a command line with such data says, for the docs. */
+  readonly example: string;
   /** Whether a specification is in this format. */
   matches(spec: string): boolean;
   open(spec: string, context: SourceContext): AsyncIterable<Chunk> | Iterable<Chunk>;
+}
+
+/** Whether a specification is the path of a folder. */
+export function isFolder(spec: string): boolean {
+  return statSync(spec, { throwIfNoEntry: false })?.isDirectory() === true;
 }
