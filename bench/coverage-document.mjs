@@ -1,4 +1,6 @@
 /** docs/coverage.md from the results of bench/coverage.mjs. */
+import { REFUSALS } from '../dist/src/channels/refusal.js';
+
 const percent = (v, digits = 1) => (v === null || v === undefined ? '-' : `${(100 * v).toFixed(digits)} %`);
 const figure = (v) => (v === null || v === undefined ? '-' : v === 0 ? '0' : v.toPrecision(2));
 const table = (heading, rows) => {
@@ -52,6 +54,9 @@ function byReason(results) {
     .sort((a, b) => b.total - a.total);
 }
 
+/** Whether a node is refused for a reason that is no true limit. */
+const isOpen = ({ refusal }) => refusal !== undefined && REFUSALS[refusal.code]?.limit !== 'true';
+
 const code = (name) => `\`${name}\``;
 /** Long lists of nodes say how many more there are. */
 const listed = (nodes) =>
@@ -62,12 +67,14 @@ export function coverageDocument(results, all) {
   const total = results.reduce((sum, r) => sum + r.nodes.length, 0);
   const reasons = byReason(results);
   const refused = reasons.reduce((sum, r) => sum + r.total, 0);
+  const open = results.reduce((sum, r) => sum + r.nodes.filter(isOpen).length, 0);
   const capped = results.filter((r) => r.maxRows !== null);
   const rows = results.map((r) => [
     r.name,
     r.folded.toLocaleString('en'),
     percent(share(r)),
     `${r.nodes.filter((n) => n.refusal !== undefined).length} / ${r.nodes.length}`,
+    String(r.nodes.filter(isOpen).length),
     figure(r.unexplained),
     ...runCells(r.runs['0.7']),
     smallestCell(r),
@@ -79,6 +86,7 @@ export function coverageDocument(results, all) {
     'parameters',
     'condensable',
     'refused',
+    'open',
     'unexplained',
     'kept at 0.7',
     'NRMSE',
@@ -95,7 +103,7 @@ export function coverageDocument(results, all) {
 ${results.length} of the ${all} models of the collection beside the checkout, with the rows that come with each (calibration rows to fit, test rows to check). No retraining, no labels.
 
 - **parameters**: with BatchNormalization folded into the weights; **condensable**: the share of them in tensors that lose something when a channel of a space goes.
-- **refused**: Gemm, MatMul, Conv and ConvTranspose nodes (subgraphs included) that are left as they are, of all; the reasons are below.
+- **refused**: Gemm, MatMul, Conv and ConvTranspose nodes (subgraphs included) that are left as they are, of all; the reasons are below. **open**: those among them whose reason is no true limit, so that a later version may lift it ([which is which](refusals.md)).
 - **unexplained**: the share of a channel's variance that no linear combination of all the other channels at the same input explains on the calibration rows; the median over channels and sites. Near 0 there is much to condense; where half of the variance is each channel's own, every channel that goes costs accuracy, however many rows there are. With few rows it is too small.
 - **kept at 0.7** to **gate**: \`--keep-params 0.7 --no-gate\`, method span: parameters kept of the input's, NRMSE of the worst output, top-1 agreement where an output holds class scores, and what the default gate says (agreement ≥ 95 % for class scores, NRMSE ≤ 0.05 otherwise, 95 % of the elements equal for integers). "no plan": the budget is below what the refusals leave.
 - **smallest that passes**: of 0.9, 0.8, … 0.3 of the parameters, by halving.
@@ -103,16 +111,21 @@ ${results.length} of the ${all} models of the collection beside the checkout, wi
 ${capped.length === 0 ? '' : `- Capped at ${[...new Set(capped.map((r) => r.maxRows))].join(', ')} calibration rows: ${capped.map((r) => `${r.name} (of ${r.rows.calib})`).join(', ')}.\n`}
 ${table(heading, rows)}
 
-**In all**: ${results.filter((r) => share(r) >= 0.8).length} of ${results.length} models have at least 80 % of their parameters in condensable spaces; ${refused} of ${total} nodes are refused (${percent(refused / total)}); ${results.filter((r) => r.runs['0.7']?.status === 'crash').length} crash; ${results.filter((r) => r.runs['0.7']?.passed).length} pass the gate at 0.7.
+**In all**: ${results.filter((r) => share(r) >= 0.8).length} of ${results.length} models have at least 80 % of their parameters in condensable spaces; ${refused} of ${total} nodes are refused (${percent(refused / total)}), ${open} of them (${percent(open / total)} of all nodes) for a reason that is no true limit; ${results.filter((r) => r.runs['0.7']?.status === 'crash').length} crash; ${results.filter((r) => r.runs['0.7']?.passed).length} pass the gate at 0.7.
 
 ## Refusals by reason
 
 ${table(
-  ['reason', 'nodes', 'models'],
-  reasons.map(({ reason, total, counts }) => [code(reason), String(total), counts.map((c) => c.join(' ')).join(', ')]),
+  ['reason', 'true limit', 'nodes', 'models'],
+  reasons.map(({ reason, total, counts }) => [
+    code(reason),
+    REFUSALS[reason]?.limit === 'true' ? 'yes' : 'no',
+    String(total),
+    counts.map((c) => c.join(' ')).join(', '),
+  ]),
 )}
 
-[refusals.md](refusals.md) says what each reason means.
+[refusals.md](refusals.md) says what each reason means, and why it is a true limit or what lifting it would take.
 
 ## Every refusal
 

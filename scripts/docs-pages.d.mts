@@ -1,6 +1,8 @@
 /** The lists in the code that pages of docs/ are made from. */
 export interface DocsSources {
-  readonly refusals: Readonly<Record<string, string>>;
+  readonly refusals: Readonly<
+    Record<string, { readonly meaning: string; readonly limit: 'true' | 'open'; readonly why: string }>
+  >;
   readonly options: readonly {
     readonly key: string;
     readonly flags: string;

@@ -30,16 +30,25 @@ export async function docsPages({ refusals, options, imageKeys, formats, provide
 }
 
 function refusalsPage(refusals) {
+  const refusalTable = (why, limit) =>
+    table(
+      ['code', 'meaning', why],
+      Object.entries(refusals)
+        .filter(([, refusal]) => refusal.limit === limit)
+        .map(([code, refusal]) => [`\`${code}\``, refusal.meaning, refusal.why]),
+    );
   return [
     NOTE,
     '# Why a node was left as it is',
     'Every Gemm, MatMul, Conv and ConvTranspose of a model ends in the report, either with its widths before and after or with a refusal. ' +
       'A refusal is a value with three parts: a stable code, one sentence, and the nodes (or graph outputs) that are in the way. ' +
       'It never stops the run and it is never silent: what could not be condensed stays exactly as it was.',
-    table(
-      ['code', 'meaning'],
-      Object.entries(refusals).map(([code, meaning]) => [`\`${code}\``, meaning]),
-    ),
+    '## True limits',
+    'Nothing can be removed there by this method, which removes channels and lets the weights behind them take over.',
+    refusalTable('why', 'true'),
+    '## Open',
+    'Left alone today; a later version may lift it.',
+    refusalTable('what it would take', 'open'),
     'The table of a run prints the sentence and the culprits; `--json` carries all three parts at `nodes[].refusal`.',
   ].join('\n\n');
 }

@@ -7,7 +7,7 @@ import type { Node } from '../graph/ir.js';
 import { elementCount } from '../graph/tensor.js';
 import { toIntegers } from '../graph/tensor-data.js';
 import { carryThroughReshape, divideByReshape } from './reshape.js';
-import { refusal } from './refusal.js';
+import { refusal, type Refusal } from './refusal.js';
 import { numbersRead, ownPlace } from './shape-numbers.js';
 import { label, type AxisMap, type Tracker } from './tracker.js';
 import { FIXED, type Homogeneity } from './types.js';
@@ -48,7 +48,7 @@ export function carryExceptAlong(attribute: string, fallbackAxis: number): Behav
     if (rank === undefined || (axis + rank) % rank === map.axis || (tracker.model.opsets.get('') ?? 1) < 13) {
       // Before opset 13 these operators flattened everything behind the axis into one.
       if (rank !== undefined && axis > map.axis && axis >= 0) through(node, tracker);
-      else tracker.pin(map.channels, mixes(node));
+      else tracker.pin(map.channels, computedFromAll(node));
     } else through(node, tracker);
   };
 }
@@ -142,7 +142,10 @@ export function perChannelParameters(inputs: readonly number[], homogeneity: Hom
       const value = node.inputs[i] ?? '';
       if (value === '') continue;
       const constant = tracker.constant(value);
-      if (constant === undefined) tracker.pin(map.channels, refusal('WEIGHT_NOT_CONSTANT', [label(node)]));
+      if (constant === undefined) {
+        const message = `the parameters of ${node.opType} are computed at run time`;
+        tracker.pin(map.channels, refusal('COUPLED_TO_FIXED', [label(node)], message));
+      }
       else tracker.cut({ holder: constant.name, axis: 0, channels: map.channels, role: 'factor' });
     }
     through({ ...node, inputs: [node.inputs[0]!] }, tracker);
@@ -288,6 +291,15 @@ export const mix: Behaviour = (node, tracker) => {
   for (const value of node.inputs) tracker.pinValue(value, mixes(node));
 };
 
-function mixes(node: Node): ReturnType<typeof refusal> {
+/** The refusal of channels that an operator runs along, so that none of its results is what it was without one of them. */
+export function computedFromAll(node: Node): Refusal {
+  return refusal(
+    'COMPUTED_FROM_ALL',
+    [label(node)],
+    `${node.opType} computes each of its results from all of the channels`,
+  );
+}
+
+function mixes(node: Node): Refusal {
   return refusal('OPERATOR_MIXES', [label(node)], `${node.opType} mixes, reorders or counts the channels`);
 }

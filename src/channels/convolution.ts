@@ -3,7 +3,7 @@ import { intAttribute, intsAttribute } from '../graph/attributes.js';
 import type { Node } from '../graph/ir.js';
 import type { ConstantHolder } from '../graph/uses.js';
 import type { Behaviour } from './behaviours.js';
-import { consume, produce, refuse, usableConstant } from './linear.js';
+import { consume, produce, refuse, usableConstant, usedAsRows } from './linear.js';
 import { refusal, type Refusal } from './refusal.js';
 import { label, type Tracker } from './tracker.js';
 import type { BiasPlace, Kernel } from './types.js';
@@ -62,7 +62,7 @@ function depthwise(
             [label(node)],
             'a depthwise convolution keeps the channels of its input, which stay',
           )
-        : refusal('OPERATOR_MIXES', [label(node)]);
+        : usedAsRows(node, map.axis, kernel);
     refuse(node, why, tracker);
     return;
   }
@@ -113,7 +113,7 @@ function kernelOf(node: Node, shape: readonly number[], tracker: Tracker): Kerne
 function biasOf(node: Node, value: string, weight: ConstantHolder, tracker: Tracker): BiasPlace | Refusal {
   if (value === '') return { kind: 'extend', name: tracker.freeName(`${weight.name}_condensed_bias`), scale: 1 };
   const constant = tracker.constant(value);
-  if (constant === undefined) return refusal('WEIGHT_NOT_CONSTANT', [label(node)], 'the bias is computed at run time');
+  if (constant === undefined) return refusal('COUPLED_TO_FIXED', [label(node)], 'the bias is computed at run time');
   if (tracker.constantUseCount(constant.name) > 1)
     return refusal('WEIGHT_SHARED', [label(node)], 'the bias is used at more than one place');
   return { kind: 'holder', holder: constant.name, scale: 1 };

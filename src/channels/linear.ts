@@ -5,7 +5,7 @@ import type { ConstantHolder } from '../graph/uses.js';
 import type { Behaviour } from './behaviours.js';
 import { refusal, type Refusal } from './refusal.js';
 import { label, type Tracker } from './tracker.js';
-import { FIXED, type BiasPlace, type Consumer } from './types.js';
+import { FIXED, type BiasPlace, type Consumer, type Kernel } from './types.js';
 
 export const WEIGHT_TYPES = new Set(['float32', 'float64', 'float16']);
 
@@ -155,8 +155,7 @@ export function consume(node: Node, place: Omit<Consumer, 'node' | 'features'>, 
   const map = tracker.map(place.input);
   const { dims } = tracker.constant(place.weight)!.tensor;
   const asRows = map !== undefined && map.axis !== place.featureAxis;
-  if (asRows)
-    tracker.pin(map.channels, refusal('OPERATOR_MIXES', [label(node)], `${node.opType} uses the channels as rows`));
+  if (asRows) tracker.pin(map.channels, usedAsRows(node, map.axis, place.kernel));
   if (map === undefined || asRows) {
     const features = new Int32Array(dims[place.featureWeightAxis]!).fill(FIXED);
     tracker.consumers.push({ node, ...place, features });
@@ -169,6 +168,13 @@ export function consume(node: Node, place: Omit<Consumer, 'node' | 'features'>, 
     channels: map.channels,
     role: 'consume',
   });
+}
+
+/** The refusal of channels on an axis that the node does not sum over. */
+export function usedAsRows(node: Node, axis: number, kernel: Kernel | undefined): Refusal {
+  return (kernel?.shape[axis - 2] ?? 1) > 1
+    ? refusal('SLIDING_WINDOW', [label(node)], `${node.opType} slides along the axis of the channels`)
+    : refusal('OPERATOR_MIXES', [label(node)], `${node.opType} uses the channels as rows`);
 }
 
 /** Notes the node as the maker of new channels. */

@@ -12,6 +12,7 @@ import {
   transpose,
   type Behaviour,
 } from './behaviours.js';
+import { argMax, topK } from './choices.js';
 import { convolution } from './convolution.js';
 import { gemm, matmul, quantized } from './linear.js';
 import { gather, slice, split } from './select-operators.js';
@@ -144,6 +145,8 @@ export const OPERATORS: ReadonlyMap<string, Behaviour> = new Map<string, Behavio
   ['Transpose', transpose],
   ['Concat', concat],
   ...entries(['Softmax', 'LogSoftmax', 'Hardmax'], carryExceptAlong('axis', -1)),
+  ...entries(['ArgMax', 'ArgMin'], argMax),
+  ['TopK', topK],
   ...entries(
     [
       'ReduceMean',

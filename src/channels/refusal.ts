@@ -7,28 +7,110 @@ export interface Refusal {
   readonly culprits: readonly string[];
 }
 
+/** What a refusal code stands for. */
+export interface RefusalMeaning {
+  readonly meaning: string;
+  /** `true`: nothing can be removed there by this method. `open`: a later version may lift it. */
+  readonly limit: 'true' | 'open';
+  /** For a true limit why it is one, else what lifting it would take. */
+  readonly why: string;
+}
+
 /** Every refusal code with its meaning: the list that the documentation is made from. */
 export const REFUSALS = {
-  GRAPH_OUTPUT: 'the channels are an output of the model, whose shape stays',
-  NOT_SUPPORTED_YET: 'the operator is not supported yet',
-  OPERATOR_MIXES: 'an operator mixes, reorders or counts the channels in a way that is not followed',
-  IN_SUBGRAPH: 'the node lies in a subgraph (If, Loop, Scan), which is kept intact',
-  SUBGRAPH_CAPTURE: 'a subgraph (If, Loop, Scan) reads the value',
-  GROUPED: 'a convolution in groups that are wider than one channel',
-  WEIGHT_NOT_CONSTANT: 'the weight is computed at run time, not a constant',
-  WEIGHT_SHARED: 'the weight is used at more than one place',
-  WEIGHT_TYPE: 'the weight is not of a floating-point type that can be rewritten',
-  QUANTIZED: 'the weight is quantised: condense the model before it is quantised',
-  COUPLED_TO_FIXED: 'the channels are combined with a value whose channels cannot be removed',
-  SHAPE_NAMED: 'a shape that is computed at run time names the number of channels',
-  SHAPE_UNKNOWN: 'the shape of a value in the way could not be found out',
-  NO_CONSUMER: 'no weight reads the channels, so nothing could take over what they contribute',
-  TOO_NARROW: 'there is only one channel',
-  EXCLUDED: 'excluded by an option',
-} as const;
+  GRAPH_OUTPUT: {
+    meaning: 'the channels are an output of the model, whose shape stays',
+    limit: 'true',
+    why: 'whoever uses the model counts on them',
+  },
+  COMPUTED_FROM_ALL: {
+    meaning: 'an operator computes each of its results from all of the channels',
+    limit: 'true',
+    why: 'Softmax, ArgMax or TopK along the channels, without one of them, gives something else for all the others',
+  },
+  SLIDING_WINDOW: {
+    meaning: 'a convolution or a pool slides along the axis of the channels',
+    limit: 'true',
+    why: 'its window counts on neighbours that stand side by side; without one, all that see the gap would change',
+  },
+  IN_SUBGRAPH: {
+    meaning: 'the node lies in a subgraph (If, Loop, Scan), which is kept intact',
+    limit: 'true',
+    why: 'what flows inside cannot be measured from outside, and data decide which body runs and how often',
+  },
+  SUBGRAPH_CAPTURE: {
+    meaning: 'a subgraph (If, Loop, Scan) reads the value',
+    limit: 'true',
+    why: 'subgraphs are kept intact, so what they read keeps its shape',
+  },
+  WEIGHT_NOT_CONSTANT: {
+    meaning: 'the weight is computed at run time, not a constant',
+    limit: 'true',
+    why: 'there is no stored weight that could get smaller or take over what is removed',
+  },
+  NO_CONSUMER: {
+    meaning: 'no weight reads the channels, so nothing could take over what they contribute',
+    limit: 'true',
+    why: 'what is removed has to be folded into a weight behind it',
+  },
+  TOO_NARROW: {
+    meaning: 'there is only one channel',
+    limit: 'true',
+    why: 'an axis of length 0 is none',
+  },
+  EXCLUDED: {
+    meaning: 'excluded by an option',
+    limit: 'true',
+    why: 'it was asked for',
+  },
+  OPERATOR_MIXES: {
+    meaning: 'an operator mixes, reorders or counts the channels in a way that is not followed',
+    limit: 'open',
+    why: 'an entry in the operator table that says what the operator does with channels',
+  },
+  GROUPED: {
+    meaning: 'a convolution in groups that are wider than one channel',
+    limit: 'open',
+    why: 'equal cuts in every group',
+  },
+  WEIGHT_SHARED: {
+    meaning: 'the weight is used at more than one place',
+    limit: 'open',
+    why: 'one cut that fits all of its places, with the statistics of all of them added up',
+  },
+  WEIGHT_TYPE: {
+    meaning: 'the weight is not of a floating-point type that can be rewritten',
+    limit: 'open',
+    why: 'reading and writing that type',
+  },
+  QUANTIZED: {
+    meaning: 'the weight is quantised: condense the model before it is quantised',
+    limit: 'open',
+    why: 'quantising the new weights again',
+  },
+  COUPLED_TO_FIXED: {
+    meaning: 'the channels are combined with a value whose channels cannot be removed',
+    limit: 'open',
+    why: 'following where that value comes from; it is a true limit only where that is one',
+  },
+  SHAPE_NAMED: {
+    meaning: 'a shape that is computed at run time names the number of channels',
+    limit: 'open',
+    why: 'following how the shape is computed',
+  },
+  SHAPE_UNKNOWN: {
+    meaning: 'the shape of a value in the way could not be found out',
+    limit: 'open',
+    why: 'data with which the runtime reports it',
+  },
+} as const satisfies Record<string, RefusalMeaning>;
 export type RefusalCode = keyof typeof REFUSALS;
 
 /** Makes a refusal; the sentence is the code's meaning unless a more exact one is given. */
-export function refusal(code: RefusalCode, culprits: readonly string[], message: string = REFUSALS[code]): Refusal {
+export function refusal(
+  code: RefusalCode,
+  culprits: readonly string[],
+  message: string = REFUSALS[code].meaning,
+): Refusal {
   return { code, message, culprits };
 }

@@ -14,10 +14,9 @@ export function pool(homogeneity: Homogeneity): Behaviour {
     const map = tracker.map(node.inputs[0] ?? '');
     if (map === undefined) return;
     if (map.axis !== 1) {
-      tracker.pin(
-        map.channels,
-        refusal('OPERATOR_MIXES', [label(node)], `${node.opType} runs over the axis of the channels`),
-      );
+      const window = intsAttribute(node, 'kernel_shape')?.[map.axis - 2];
+      const code = (window ?? 1) > 1 ? 'SLIDING_WINDOW' : 'OPERATOR_MIXES';
+      tracker.pin(map.channels, refusal(code, [label(node)], `${node.opType} runs over the axis of the channels`));
       return;
     }
     tracker.weakenHomogeneity(map.channels, homogeneity);

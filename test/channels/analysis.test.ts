@@ -264,14 +264,30 @@ describe('refusals', () => {
       'a Softmax along the channels',
       network([head, node('Softmax', ['h'], ['a']), tail('a')]),
       'h',
-      'OPERATOR_MIXES',
+      'COMPUTED_FROM_ALL',
       ['a'],
     ],
     [
       'a Softmax of before opset 13, which flattens what is behind its axis',
       network([head, node('Softmax', ['h'], ['a'], { axis: 0 }), tail('a')], { opset: 12 }),
       'h',
-      'OPERATOR_MIXES',
+      'COMPUTED_FROM_ALL',
+      ['a'],
+    ],
+    ...(['ArgMax', 'ArgMin'] as const).map((opType): (typeof cases)[number] => [
+      `${opType} along the channels`,
+      network([head, node(opType, ['h'], ['a'], { axis: -1 }), node('Cast', ['a'], ['c'], { to: 1 }), tail('h')], {
+        outputs: [{ name: 'y' }, { name: 'c' }],
+      }),
+      'h',
+      'COMPUTED_FROM_ALL',
+      ['a'],
+    ]),
+    [
+      'TopK along the channels',
+      network([head, node('TopK', ['h', 'all'], ['a', 'places']), tail('a')], { initializers: [integers('all', [5])] }),
+      'h',
+      'COMPUTED_FROM_ALL',
       ['a'],
     ],
     [

@@ -72,8 +72,11 @@ describe('refusals', () => {
     ['MaxPool with indices', 'OPERATOR_MIXES', ['MaxPool', 'c2']],
     ['a weight that two convolutions share', 'WEIGHT_SHARED', ['c2', 'c3']],
     ['a kernel computed at run time', 'WEIGHT_NOT_CONSTANT', ['c2']],
-    ['a bias computed at run time', 'WEIGHT_NOT_CONSTANT', ['c2']],
+    ['a bias computed at run time', 'COUPLED_TO_FIXED', ['c2']],
     ['Resize along the channels', 'OPERATOR_MIXES', ['Resize1']],
+    ['a window over the channels', 'SLIDING_WINDOW', ['c2']],
+    ['a pool over the channels', 'SLIDING_WINDOW', ['MaxPool1']],
+    ['a window of one channel', 'OPERATOR_MIXES', ['c2']],
     ['a divisor that is the number of channels', 'OPERATOR_MIXES', ['Div1']],
   ])('%s', async (name, code, culprits) => {
     const model = convModel([3, 6, 6], (net) => {
@@ -82,6 +85,10 @@ describe('refusals', () => {
         const [pooled, indices] = net.ops('MaxPool', [map], 2, { kernel_shape: [2, 2] }) as [string, string];
         return [net.conv(pooled, [4, 2]), indices];
       }
+      const turned = (): string => net.op('Transpose', [map], { perm: [0, 2, 1, 3] });
+      if (name.startsWith('a window over')) return net.conv(turned(), [6, 2]);
+      if (name.startsWith('a window of')) return net.conv(turned(), [6, 2], { kernel: [1, 3], attributes: {} });
+      if (name.startsWith('a pool')) return net.conv(net.op('MaxPool', [turned()], { kernel_shape: [2, 1] }), [6, 2]);
       if (name.startsWith('Resize')) return net.conv(net.op('Resize', [map, '', net.floats(1, 2, 1, 1)]), [8, 2]);
       if (name.startsWith('a divisor')) {
         const count = net.op('Gather', [net.op('Shape', [map]), net.ints(1)]);

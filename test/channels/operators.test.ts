@@ -255,6 +255,15 @@ const CASES: Record<string, Case> = {
   },
   Concat: { between: [node('Concat', ['h', 'g'], ['a'], { axis: 1 })], verdict: 'joins' },
   ...all(['Softmax', 'LogSoftmax', 'Hardmax'], alongRows),
+  ...all(['ArgMax', 'ArgMin'], (opType) => ({
+    between: [node(opType, ['h'], ['t'], { axis: -2 }), node('Cast', ['t'], ['a'], { to: FLOAT })],
+    verdict: 'carries',
+  })),
+  TopK: {
+    between: [node('TopK', ['h', 'two'], ['a', 'places'], { axis: 0 })],
+    verdict: 'carries',
+    constants: [integers('two', [2])],
+  },
   ...all(
     [
       'ReduceMean',

@@ -27,7 +27,12 @@ it.each([...pages])('%s says what the code says (npm run docs)', (file, text) =>
 });
 
 it('the pages name every refusal and every option', () => {
-  for (const code of Object.keys(REFUSALS)) expect(pages.get('docs/refusals.md')).toContain(`\`${code}\``);
+  const [limits, open] = pages.get('docs/refusals.md')!.split('\n## Open\n');
+  for (const [code, { limit, meaning, why }] of Object.entries(REFUSALS)) {
+    const line = (limit === 'true' ? limits! : open!).split('\n').find((l) => l.includes(`\`${code}\``));
+    expect(line).toContain(meaning);
+    expect(line).toContain(why);
+  }
   for (const { flags } of OPTIONS) expect(pages.get('docs/cli.md')).toContain(flags.replaceAll('|', '\\|'));
 });
 
