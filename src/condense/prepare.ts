@@ -4,7 +4,7 @@ import type { InputSpec } from '../calibration/sources/source.js';
 import type { Batch } from '../calibration/stream.js';
 import { analyseChannels } from '../channels/analysis.js';
 import type { ChannelAnalysis } from '../channels/types.js';
-import { countMacs } from '../report/macs.js';
+import { countMacs } from '../graph/macs.js';
 import { dataKeyMissing, dataTooFewRows, type DataNote } from '../diagnostics/calibration.js';
 import { raise } from '../diagnostics/diagnostic.js';
 import { modelQuantized } from '../diagnostics/graph.js';
@@ -55,6 +55,9 @@ export interface CalibrationRows {
   readonly stack: number;
   readonly notes: readonly DataNote[];
 }
+
+/** Every fold of the fit rows. */
+export const ALL_FOLDS = Array.from({ length: FOLDS }, (_, f) => f);
 
 const DEFAULT_HOLDOUT = 0.2;
 /** Most rows per run when memory does not limit them. */
