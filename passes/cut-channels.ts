@@ -8,7 +8,7 @@
 import { keptIndices } from '../src/channels/keep.js';
 import type { ChannelAnalysis, Consumer } from '../src/channels/types.js';
 import { addToBias, held, writeWeight } from '../src/channels/weights.js';
-import { allNames, cloneModel, replaceConstant, uniqueName, withShape } from '../src/graph/edit.js';
+import { addInitializer, allNames, cloneModel, replaceConstant, uniqueName, withShape } from '../src/graph/edit.js';
 import { gatherAxis } from '../src/graph/gather.js';
 import type { Model, Node } from '../src/graph/ir.js';
 import { elementCount } from '../src/graph/tensor.js';
@@ -142,9 +142,7 @@ function rewriteInput(model: Model, node: Node, input: number, rewrite: (numbers
   const tensor = integerTensor(name, dims, holder.tensor.dtype, numbers);
   if (own) replaceConstant(model.graph, name, tensor);
   else {
-    model.graph.initializers.set(name, tensor);
+    addInitializer(model, tensor);
     node.inputs[input] = name;
-    // Before IR version 4 every initializer had to be a graph input as well.
-    if (model.irVersion < 4) model.graph.inputs.push({ name, dtype: tensor.dtype, shape: dims });
   }
 }

@@ -8,7 +8,14 @@
  */
 import { label } from '../src/channels/tracker.js';
 import { floatAttribute, intAttribute } from '../src/graph/attributes.js';
-import { allNames, cloneModel, deleteNewlyDead, replaceConstant, uniqueName } from '../src/graph/edit.js';
+import {
+  addInitializer,
+  allNames,
+  cloneModel,
+  deleteNewlyDead,
+  replaceConstant,
+  uniqueName,
+} from '../src/graph/edit.js';
 import type { Model, Node } from '../src/graph/ir.js';
 import { elementCount, type Tensor } from '../src/graph/tensor.js';
 import { floatTensor, toFloat64 } from '../src/graph/tensor-data.js';
@@ -86,8 +93,7 @@ function fold(model: Model, normalization: Node): boolean {
   } else {
     const name = uniqueName(`${weight.name}_bias`, allNames(model));
     const { dtype } = weight.tensor;
-    graph.initializers.set(name, floatTensor(name, [outputs], dtype as FloatType, shifted));
-    if (model.irVersion < 4) graph.inputs.push({ name, dtype, shape: [outputs] });
+    addInitializer(model, floatTensor(name, [outputs], dtype as FloatType, shifted));
     while (maker.inputs.length < 2) maker.inputs.push('');
     maker.inputs[2] = name;
   }

@@ -1,7 +1,8 @@
 import type { Model } from '../graph/ir.js';
 import { freeNames, subgraphs } from '../graph/uses.js';
 import { behaviourOf } from './operators.js';
-import { refusal, type Refusal } from './refusal.js';
+import { REFUSALS, refusal, type Refusal } from './refusal.js';
+import { pinShared } from './sharing.js';
 import { targetsInSubgraphs } from './subgraph-targets.js';
 import { followNumbers } from './shape-numbers.js';
 import { label, Tracker, weaker, type KnownShapes } from './tracker.js';
@@ -39,28 +40,10 @@ export function analyseChannels(model: Model, shapes: KnownShapes, filter: NodeF
   for (const target of tracker.targets) {
     if (!filter(label(target.node))) tracker.pin(target.channels, refusal('EXCLUDED', [label(target.node)]));
   }
-  pinSharedConstants(tracker);
   pinUnread(tracker);
-  return assemble(tracker);
-}
-
-/** A carrier's constant that something else reads too cannot be cut for one reader alone. */
-function pinSharedConstants(tracker: Tracker): void {
-  for (const { holder, channels } of tracker.cuts) {
-    if (tracker.constantUseCount(holder) <= 1) continue;
-    tracker.pin(
-      channels,
-      refusal('WEIGHT_SHARED', readers(tracker, holder), `the constant '${holder}' is used at more than one place`),
-    );
-  }
-}
-
-/** The nodes that read a constant, Identity nodes on the way not counted. */
-function readers(tracker: Tracker, constant: string): string[] {
-  return tracker.uses.uses(constant).flatMap(({ node }) => {
-    const through = node.domain === '' && node.opType === 'Identity' ? node.outputs[0]! : undefined;
-    return through === undefined ? [label(node)] : readers(tracker, through);
-  });
+  for (const [channels, why] of tracker.laterPins) tracker.pin(channels, why);
+  const shared = pinShared(tracker);
+  return { ...assemble(tracker), shared };
 }
 
 /** A channel whose consumers are none (a dead end) has nobody to take over its part; such nodes are left as they are. */
@@ -78,7 +61,7 @@ function pinUnread(tracker: Tracker): void {
 const isChannel = (c: number): boolean => c !== FIXED;
 
 /** Turns the tracker's sets into spaces with channels numbered by set. */
-function assemble(tracker: Tracker): ChannelAnalysis {
+function assemble(tracker: Tracker): Omit<ChannelAnalysis, 'shared'> {
   const { sets } = tracker;
   const pinned = new Map<number, Refusal>();
   for (const [channel, why] of tracker.pins) {
@@ -130,9 +113,10 @@ function assemble(tracker: Tracker): ChannelAnalysis {
     const own = [...new Set([...channels].flatMap((c) => (c === FIXED || spaceOf[c]! < 0 ? [] : [spaceOf[c]!])))];
     if (own.length > 0) return { ...target, channels, spaces: own };
     const first = target.channels.find(isChannel);
-    const why =
-      (first === undefined ? undefined : pinned.get(sets.find(first))) ?? refusal('TOO_NARROW', [label(target.node)]);
-    return { ...target, channels, refusal: why };
+    const why = first === undefined ? undefined : pinned.get(sets.find(first));
+    // A single channel stays whatever holds it.
+    const narrow = why === undefined || (channels.length === 1 && REFUSALS[why.code].limit === 'open');
+    return { ...target, channels, refusal: narrow ? refusal('TOO_NARROW', [label(target.node)]) : why };
   });
 
   const withChannels = <T extends Cut | ShapeEntry | IndexEntry>(items: readonly T[]): T[] =>

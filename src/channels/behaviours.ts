@@ -145,8 +145,7 @@ export function perChannelParameters(inputs: readonly number[], homogeneity: Hom
       if (constant === undefined) {
         const message = `the parameters of ${node.opType} are computed at run time`;
         tracker.pin(map.channels, refusal('COUPLED_TO_FIXED', [label(node)], message));
-      }
-      else tracker.cut({ holder: constant.name, axis: 0, channels: map.channels, role: 'factor' });
+      } else tracker.cut({ holder: constant.name, axis: 0, channels: map.channels, role: 'factor' });
     }
     through({ ...node, inputs: [node.inputs[0]!] }, tracker);
   };
@@ -169,7 +168,7 @@ export const reshape: Behaviour = (node, tracker) => {
     tracker.pin(map.channels, mixes(node));
     return;
   }
-  if (node.opType === 'Reshape' && !followShape(node, map, carried, tracker)) return;
+  if (node.opType === 'Reshape') followShape(node, map, carried, tracker);
   tracker.setMap(output, carried.axis, carried.channels);
 };
 
@@ -194,7 +193,7 @@ function divided(
 }
 
 /** Notes which entry of Reshape's shape has to change with the channels; pins them where that cannot be done. */
-function followShape(node: Node, before: AxisMap, carried: AxisMap, tracker: Tracker): boolean {
+function followShape(node: Node, before: AxisMap, carried: AxisMap, tracker: Tracker): void {
   const attribute = intsAttribute(node, 'shape');
   const entry =
     attribute === undefined
@@ -204,18 +203,17 @@ function followShape(node: Node, before: AxisMap, carried: AxisMap, tracker: Tra
           value: attribute[carried.axis]!,
           place: { kind: 'attribute', output: node.outputs[0]!, attribute: 'shape', entry: carried.axis },
         } as const);
-  if (entry?.kind === 'count' && tracker.same(entry.channels, carried.channels)) return true;
+  if (entry?.kind === 'count' && tracker.same(entry.channels, carried.channels)) return;
   if (entry?.kind === 'number') {
     // -1 adapts by itself, and 0 copies the length of the axis at the same place.
-    if (entry.value === -1 || (entry.value === 0 && before.axis === carried.axis)) return true;
+    if (entry.value === -1 || (entry.value === 0 && before.axis === carried.axis)) return;
     const place = ownPlace(node, 1, entry.place, tracker);
     if (entry.value === carried.channels.length && place !== undefined) {
       tracker.shapeEntries.push({ place, channels: carried.channels });
-      return true;
+      return;
     }
   }
-  tracker.pin(carried.channels, refusal('SHAPE_NAMED', [label(node)]));
-  return false;
+  tracker.pinLater(carried.channels, refusal('SHAPE_NAMED', [label(node)]));
 }
 
 export const transpose: Behaviour = (node, tracker) => {
@@ -264,6 +262,9 @@ export const concat: Behaviour = (node, tracker) => {
   tracker.setMap(node.outputs[0]!, axis, Int32Array.from(joined));
 };
 
+/** Reductions that are linear: what they make of the channels could be made of fewer. */
+const LINEAR_REDUCTIONS = new Set(['ReduceMean', 'ReduceSum']);
+
 /** Reductions over axes that hold no channels carry them on (keepdims or not); over the channel axis they mix. */
 export const reduce: Behaviour = (node, tracker) => {
   const value = node.inputs[0] ?? '';
@@ -273,7 +274,10 @@ export const reduce: Behaviour = (node, tracker) => {
   const fromInput = tracker.constant(node.inputs[1] ?? '');
   const axes = intsAttribute(node, 'axes') ?? (fromInput === undefined ? undefined : toIntegers(fromInput.tensor));
   if (rank === undefined || axes === undefined || axes.some((a) => (a + rank) % rank === map.axis)) {
-    tracker.pin(map.channels, mixes(node));
+    // Without axes it is all of them.
+    const known = axes !== undefined || (node.inputs[1] ?? '') === '';
+    const all = known && !LINEAR_REDUCTIONS.has(node.opType);
+    tracker.pin(map.channels, all ? computedFromAll(node) : mixes(node));
     return;
   }
   const keep = intAttribute(node, 'keepdims', 1) !== 0;

@@ -3,7 +3,7 @@ import { intAttribute, intsAttribute } from '../graph/attributes.js';
 import type { Node } from '../graph/ir.js';
 import type { ConstantHolder } from '../graph/uses.js';
 import type { Behaviour } from './behaviours.js';
-import { consume, produce, refuse, usableConstant, usedAsRows } from './linear.js';
+import { consume, ownBias, produce, refuse, usableConstant, usedAsRows } from './linear.js';
 import { refusal, type Refusal } from './refusal.js';
 import { label, type Tracker } from './tracker.js';
 import type { BiasPlace, Kernel } from './types.js';
@@ -31,7 +31,7 @@ export const convolution: Behaviour = (node, tracker) => {
     const names = { input: x, weight: weight.name, output: node.outputs[0]! };
     consume(node, { ...place, ...names, featureWeightAxis, outputWeightAxis, kernel, bias }, tracker);
     const channels = produce(node, weight, outputWeightAxis, 1, tracker);
-    if (bias.kind === 'holder') tracker.cut({ holder: bias.holder, axis: 0, channels, role: 'produce' });
+    cutBias(b, channels, tracker);
     return;
   }
   if (dims[kernel.transposed ? 0 : 1] === (kernel.transposed ? group : 1)) {
@@ -68,7 +68,7 @@ function depthwise(
   }
   const channels = Int32Array.from({ length: width }, (_, i) => map.channels[Math.floor(i / multiplier)]!);
   tracker.cut({ holder: weight.name, axis: 0, channels, role: 'factor' });
-  if (bias.kind === 'holder') tracker.cut({ holder: bias.holder, axis: 0, channels, role: 'produce' });
+  cutBias(node.inputs[2] ?? '', channels, tracker);
   const output = node.outputs[0]!;
   tracker.shapeEntries.push({
     place: { kind: 'attribute', output, attribute: 'group', entry: 0 },
@@ -110,11 +110,14 @@ function kernelOf(node: Node, shape: readonly number[], tracker: Tracker): Kerne
   return { shape, strides, dilations, padsBegin, padsEnd, transposed, input, output };
 }
 
+function cutBias(value: string, channels: Int32Array, tracker: Tracker): void {
+  const bias = tracker.constant(value);
+  if (bias !== undefined) tracker.cut({ holder: bias.name, axis: 0, channels, role: 'produce' });
+}
+
 function biasOf(node: Node, value: string, weight: ConstantHolder, tracker: Tracker): BiasPlace | Refusal {
   if (value === '') return { kind: 'extend', name: tracker.freeName(`${weight.name}_condensed_bias`), scale: 1 };
   const constant = tracker.constant(value);
   if (constant === undefined) return refusal('COUPLED_TO_FIXED', [label(node)], 'the bias is computed at run time');
-  if (tracker.constantUseCount(constant.name) > 1)
-    return refusal('WEIGHT_SHARED', [label(node)], 'the bias is used at more than one place');
-  return { kind: 'holder', holder: constant.name, scale: 1 };
+  return ownBias(constant.name, 1, tracker);
 }

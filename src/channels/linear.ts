@@ -38,10 +38,7 @@ export const gemm: Behaviour = (node, tracker) => {
       dims !== undefined && dims.slice(0, -1).every((d) => d === 1) && [1, outputs].includes(dims.at(-1) ?? 1);
     if (constant === undefined || !vector)
       problem ??= refusal('OPERATOR_MIXES', [label(node)], 'Gemm adds something other than a bias vector');
-    else if (beta !== 0) bias = { kind: 'holder', holder: constant.name, scale: beta };
-    if (constant !== undefined && tracker.constantUseCount(constant.name) > 1) {
-      problem ??= refusal('WEIGHT_SHARED', [label(node)], 'the bias is used at more than one place');
-    }
+    else if (beta !== 0) bias = ownBias(constant.name, beta, tracker);
   }
   if (problem !== undefined) {
     refuse(node, problem, tracker);
@@ -108,14 +105,14 @@ function usableWeight(node: Node, value: string, tracker: Tracker): ConstantHold
     : refusal('OPERATOR_MIXES', [label(node)], 'the weight is not a matrix');
 }
 
-/** The constant weight of a node, if it can be rewritten for this node alone. */
+/** The constant weight of a node, if it can be rewritten. One that is shared is looked at in the end; see `sharing.ts`. */
 export function usableConstant(node: Node, value: string, tracker: Tracker): ConstantHolder | Refusal {
   const weight = tracker.constant(value);
   if (weight === undefined)
     return refusal(isDequantized(value, tracker) ? 'QUANTIZED' : 'WEIGHT_NOT_CONSTANT', [label(node)]);
   if (!WEIGHT_TYPES.has(weight.tensor.dtype))
     return refusal('WEIGHT_TYPE', [label(node)], `the weight is of type ${weight.tensor.dtype}`);
-  if (tracker.constantUseCount(weight.name) > 1) return refusal('WEIGHT_SHARED', [label(node)]);
+  tracker.weights.add(weight.name);
   return weight;
 }
 
@@ -130,6 +127,11 @@ export const quantized: Behaviour = (node, tracker) => {
   refuse(node, refusal('QUANTIZED', [label(node)]), tracker);
 };
 
+/** A bias that may be rewritten for one node: not one that something else reads too. */
+export function ownBias(holder: string, scale: number, tracker: Tracker): BiasPlace {
+  return tracker.constantUseCount(holder) > 1 ? { kind: 'none' } : { kind: 'holder', holder, scale };
+}
+
 /** The constant that the only reader of `output`, an Add, adds to it along the last axis. */
 function addedBias(output: string, outputs: number, tracker: Tracker): BiasPlace {
   const [use, second] = tracker.uses.uses(output);
@@ -137,11 +139,10 @@ function addedBias(output: string, outputs: number, tracker: Tracker): BiasPlace
   if (use.input < 0 || use.node.domain !== '' || use.node.opType !== 'Add') return { kind: 'none' };
   const constant = tracker.constant(use.node.inputs[1 - use.input] ?? '');
   const dims = constant?.tensor.dims;
-  if (constant === undefined || dims === undefined || tracker.constantUseCount(constant.name) > 1)
-    return { kind: 'none' };
+  if (constant === undefined || dims === undefined) return { kind: 'none' };
   const rank = tracker.shape(output)?.length ?? 0;
   if (dims.length > rank || dims.at(-1) !== outputs || dims.slice(0, -1).some((d) => d !== 1)) return { kind: 'none' };
-  return { kind: 'holder', holder: constant.name, scale: 1 };
+  return ownBias(constant.name, 1, tracker);
 }
 
 /** Reports the node as left alone, and pins what it reads. */

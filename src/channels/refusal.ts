@@ -26,7 +26,7 @@ export const REFUSALS = {
   COMPUTED_FROM_ALL: {
     meaning: 'an operator computes each of its results from all of the channels',
     limit: 'true',
-    why: 'Softmax, ArgMax or TopK along the channels, without one of them, gives something else for all the others',
+    why: 'Softmax, ArgMax, TopK or a maximum over the channels may, without one of them, give something else for all',
   },
   SLIDING_WINDOW: {
     meaning: 'a convolution or a pool slides along the axis of the channels',
@@ -48,11 +48,6 @@ export const REFUSALS = {
     limit: 'true',
     why: 'there is no stored weight that could get smaller or take over what is removed',
   },
-  NO_CONSUMER: {
-    meaning: 'no weight reads the channels, so nothing could take over what they contribute',
-    limit: 'true',
-    why: 'what is removed has to be folded into a weight behind it',
-  },
   TOO_NARROW: {
     meaning: 'there is only one channel',
     limit: 'true',
@@ -68,6 +63,11 @@ export const REFUSALS = {
     limit: 'open',
     why: 'an entry in the operator table that says what the operator does with channels',
   },
+  NO_CONSUMER: {
+    meaning: 'no weight reads the channels, so nothing could take over what they contribute',
+    limit: 'open',
+    why: 'cleaning up dead ends, which are left as they came',
+  },
   GROUPED: {
     meaning: 'a convolution in groups that are wider than one channel',
     limit: 'open',
@@ -76,7 +76,7 @@ export const REFUSALS = {
   WEIGHT_SHARED: {
     meaning: 'the weight is used at more than one place',
     limit: 'open',
-    why: 'one cut that fits all of its places, with the statistics of all of them added up',
+    why: 'one cut that fits all of its places, with the statistics of all of them added up (biases and factors are copied where that pays)',
   },
   WEIGHT_TYPE: {
     meaning: 'the weight is not of a floating-point type that can be rewritten',

@@ -40,6 +40,10 @@ export class Tracker {
   readonly maps = new Map<string, AxisMap>();
   /** First refusal of each channel that is pinned, by the channel's own number (not yet by its set). */
   readonly pins = new Map<number, Refusal>();
+  /** Holders of what nodes use as their weight. */
+  readonly weights = new Set<string>();
+  /** Refusals that hold only where nothing else pins the channels; see `pinLater`. */
+  readonly laterPins: (readonly [Int32Array, Refusal])[] = [];
   readonly homogeneityOf = new Map<number, Homogeneity>();
   /** See `ChannelSpace.uneven`. */
   readonly uneven = new Set<number>();
@@ -93,6 +97,14 @@ export class Tracker {
     channels?.forEach((c) => {
       if (c !== FIXED && !this.pins.has(c)) this.pins.set(c, why);
     });
+  }
+
+  /**
+   * Pins in the end what is still free then. For an obstacle that can be seen past: the walk goes on with the channels, and where they meet a
+   * true limit later, that is what is reported.
+   */
+  pinLater(channels: Int32Array, why: Refusal): void {
+    this.laterPins.push([channels, why]);
   }
 
   /** Pins whatever channels `value` carries. */

@@ -162,4 +162,9 @@ export interface ChannelAnalysis {
   readonly values: ReadonlyMap<string, { readonly axis: number; readonly channels: Int32Array }>;
   /** Space of each channel; -1 for channels that must stay. */
   readonly spaceOf: Int32Array;
+  /**
+   * Holders of constants along channels (biases, factors) that are read at several places, and keep those channels from being removed by that
+   * alone: with copies of their own the readers could be cut.
+   */
+  readonly shared: readonly string[];
 }

@@ -1,4 +1,4 @@
-import { replaceConstant } from '../graph/edit.js';
+import { addInitializer, replaceConstant } from '../graph/edit.js';
 import type { Graph, Model } from '../graph/ir.js';
 import { elementCount, type Tensor } from '../graph/tensor.js';
 import { floatTensor, toFloat64 } from '../graph/tensor-data.js';
@@ -112,10 +112,8 @@ export function extendBias(model: Model, consumer: Consumer, name: string, outpu
   const { graph } = model;
   if (graph.initializers.has(name)) return;
   const dtype = held(graph, consumer.weight).dtype as FloatType;
-  graph.initializers.set(name, floatTensor(name, [outputs], dtype, new Float64Array(outputs)));
+  addInitializer(model, floatTensor(name, [outputs], dtype, new Float64Array(outputs)));
   graph.nodes.find((n) => n.outputs[0] === consumer.output)!.inputs[2] = name;
-  // Before IR version 4 every initializer had to be a graph input as well.
-  if (model.irVersion < 4) graph.inputs.push({ name, dtype, shape: [outputs] });
 }
 
 /** The tensor held under a holder's name. */

@@ -23,6 +23,7 @@ import { farthestRows } from '../verify/farthest.js';
 import type { VerificationReport } from '../verify/report-types.js';
 import { parseTolerance } from '../verify/tolerance.js';
 import { VERSION } from '../version.js';
+import { shareEqualConstants, unshareConstants } from '../../passes/unshare-constants.js';
 import { BudgetError } from './budget-error.js';
 import { checkOutputNames } from './names.js';
 import type { CondenseOptions } from './options.js';
@@ -64,11 +65,18 @@ export async function condense(model: Model | string, options: CondenseOptions):
   const input = typeof model === 'string' ? await readModel(model) : model;
   const blas = new Blas();
   try {
-    const prepared = await timed('prepare', () => prepare(input, options, blas));
-    const reduced = await timed('reduce', () => reduceWith(prepared, options)).catch((error: unknown) =>
-      withNodes(error, prepared),
-    );
     const parametersBefore = parameterCount(input);
+    const attempt = async (unshare: boolean): Promise<readonly [Prepared, Reduced]> => {
+      const ready = await timed('prepare', () => prepare(input, options, blas, { unshare }));
+      return [
+        ready,
+        await timed('reduce', () => reduceWith(ready, options)).catch((e: unknown) => withNodes(e, ready)),
+      ];
+    };
+    let [prepared, reduced] = await attempt(true);
+    // Copies of shared constants that cost more than they save.
+    if (prepared.copies.length > 0 && parameterCount(reduced.model) > parametersBefore)
+      [prepared, reduced] = await attempt(false);
     const parametersAfter = parameterCount(reduced.model);
     const changed = reduced.model !== prepared.input;
     const verification = changed ? await timed('verify', () => verifyReduced(prepared, reduced.model, options)) : null;
@@ -119,15 +127,17 @@ export async function condense(model: Model | string, options: CondenseOptions):
   }
 }
 
-function reduceWith(prepared: Prepared, options: CondenseOptions): Promise<Reduced> {
-  switch (options.method ?? 'span') {
-    case 'exact':
-      return reduceExactly(prepared, options);
-    case 'cosine':
-      return reduceByCosine(prepared, options);
-    case 'span':
-      return reduceBySpan(prepared, options);
-  }
+const METHODS = { exact: reduceExactly, cosine: reduceByCosine, span: reduceBySpan };
+
+async function reduceWith(prepared: Prepared, options: CondenseOptions): Promise<Reduced> {
+  const reduced = await METHODS[options.method ?? 'span'](prepared, options);
+  if (reduced.model === prepared.input) return reduced;
+  const { model, notes } = shareEqualConstants(reduced.model, prepared.copies, prepared.shared);
+  return {
+    ...reduced,
+    model,
+    passes: [{ name: unshareConstants.name, changed: notes.length > 0, notes }, ...reduced.passes],
+  };
 }
 
 /** Options that cannot hold together. @throws CondenseError */

@@ -17,6 +17,7 @@ import { withSession, type SessionOptions } from '../runtime/session.js';
 import { probeShapes } from '../runtime/shapes.js';
 import { foldBatchNormalization } from '../../passes/fold-batch-normalization.js';
 import { orderNodes } from '../../passes/order-nodes.js';
+import { unshareConstants, type ConstantCopy } from '../../passes/unshare-constants.js';
 import { checkNodeNames, checkOutputNames, nameFilter } from './names.js';
 import { DEFAULT_MEMORY, type CondenseOptions } from './options.js';
 
@@ -24,8 +25,11 @@ import { DEFAULT_MEMORY, type CondenseOptions } from './options.js';
 export interface Prepared {
   /** The model as it came, in topological order: what the result is checked against. */
   readonly input: Model;
-  /** The same with BatchNormalization folded into weights: what is reduced. */
+  /** The same with BatchNormalization folded into weights and copies in the place of shared constants: what is reduced. */
   readonly original: Model;
+  /** Without the copies. */
+  readonly shared: Model;
+  readonly copies: readonly ConstantCopy[];
   readonly ordered: boolean;
   /** BatchNormalization nodes that were folded. */
   readonly folded: readonly string[];
@@ -76,22 +80,34 @@ export function dataInputs(model: Model): InputSpec[] {
     .map((i) => ({ name: i.name, dtype: i.dtype ?? 'float32', shape: i.shape }));
 }
 
-/** Reads and splits the data, asks for shapes and analyses the channels. @throws CondenseError for anything wrong with the input. */
-export async function prepare(model: Model, options: CondenseOptions, blas: Blas): Promise<Prepared> {
+/**
+ * Reads and splits the data, asks for shapes and analyses the channels.
+ * @param unshare whether shared constants may be copied where that frees channels
+ * @throws CondenseError for anything wrong with the input
+ */
+export async function prepare(
+  model: Model,
+  options: CondenseOptions,
+  blas: Blas,
+  { unshare = true }: { readonly unshare?: boolean } = {},
+): Promise<Prepared> {
   checkOutputNames(model, options.classes);
   const { model: input, changed } = await orderNodes.run(model, undefined);
   const folding = await foldBatchNormalization.run(input, undefined);
-  const original = folding.model;
+  const shared = folding.model;
   const { provider, notes } = await resolveProvider(options.provider ?? 'cpu');
   const session: SessionOptions = { provider };
   const memory = options.memory ?? DEFAULT_MEMORY;
-  const rows = await loadRows(original, options);
+  const rows = await loadRows(shared, options);
   const probe = Array.from({ length: rows.fitData.fixedBatch ?? Math.min(PROBE_ROWS, rows.fitData.rows) }, (_, i) => i);
   const feeds = gatherRows(rows.fitData, probe);
-  const shapes = await probeShapes(original, feeds, session);
+  const shapes = await probeShapes(shared, feeds, session);
   // No shapes: the probes may be at fault, or the model, which must load by itself even if nothing in it can be condensed.
-  if (shapes.size === feeds.size) await withSession(original, session, () => Promise.resolve());
-  const analysis = analyseChannels(original, shapes, nameFilter(options.include, options.exclude));
+  if (shapes.size === feeds.size) await withSession(shared, session, () => Promise.resolve());
+  const filter = nameFilter(options.include, options.exclude);
+  const first = analyseChannels(shared, shapes, filter);
+  const { model: original, copies } = unshareConstants.run(shared, unshare ? first.shared : []);
+  const analysis = copies.length === 0 ? first : analyseChannels(original, shapes, filter);
   const { targets } = analysis;
   if (targets.length > 0 && targets.every((t) => t.refusal?.code === 'QUANTIZED'))
     raise(modelQuantized(targets.length));
@@ -102,6 +118,8 @@ export async function prepare(model: Model, options: CondenseOptions, blas: Blas
   return {
     input,
     original,
+    shared,
+    copies,
     ordered: changed,
     folded: folding.notes,
     analysis,

@@ -47,6 +47,13 @@ export function replaceConstant(graph: Graph, holder: string, tensor: Tensor): v
   node.attributes.set('value', { ...old, value: { ...tensor, name, origin } });
 }
 
+/** Adds an initializer under its own name, which must be free. Before IR version 4 it has to be a graph input as well. */
+export function addInitializer({ graph, irVersion }: Model, tensor: Tensor): void {
+  const { name, dtype, dims } = tensor;
+  graph.initializers.set(name, tensor);
+  if (irVersion < 4) graph.inputs.push({ name, dtype, shape: dims });
+}
+
 /** The value info with another shape; an unchanged one is returned as it is, so that it is written back untouched. */
 export function withShape(info: ValueInfo, shape: ValueInfo['shape']): ValueInfo {
   const same =

@@ -309,14 +309,14 @@ describe('refusals', () => {
       network([head, node('Gemm', ['h', 'w55'], ['g']), node('Gemm', ['g', 'w55'], ['k']), tail('k')]),
       'g',
       'WEIGHT_SHARED',
-      ['g'],
+      ['g', 'k'],
     ],
     [
       'a bias of two nodes',
       network([head, node('Gemm', ['h', 'w55', 'b5'], ['g']), tail('g')]),
       'h',
       'WEIGHT_SHARED',
-      ['h'],
+      ['h', 'g'],
     ],
     [
       'a bias that MatMul + Add share with another Add',
