@@ -8,7 +8,7 @@ import { elementCount } from '../graph/tensor.js';
 import { toIntegers } from '../graph/tensor-data.js';
 import { carryThroughReshape, divideByReshape } from './reshape.js';
 import { refusal } from './refusal.js';
-import { numbersRead, ownPlace } from './shape-numbers.js';
+import { settleAttribute, settleLength, settleNumbers } from './shape-places.js';
 import { label, type AxisMap, type Tracker } from './tracker.js';
 import { FIXED, type Homogeneity } from './types.js';
 
@@ -154,7 +154,10 @@ export const reshape: Behaviour = (node, tracker) => {
   const value = node.inputs[0] ?? '';
   const output = node.outputs[0]!;
   const map = tracker.map(value);
-  if (map === undefined) return;
+  if (map === undefined) {
+    if (node.opType === 'Reshape') settleNumbers(node, 1, tracker, () => undefined);
+    return;
+  }
   const from = tracker.shape(value);
   const to = tracker.shape(output);
   if (from === undefined || to === undefined) {
@@ -191,28 +194,15 @@ function divided(
 }
 
 /** Notes which entry of Reshape's shape has to change with the channels; pins them where that cannot be done. */
-function followShape(node: Node, before: AxisMap, carried: AxisMap, tracker: Tracker): boolean {
+function followShape(node: Node, before: AxisMap, { axis, channels }: AxisMap, tracker: Tracker): boolean {
+  // -1 adapts by itself, and 0 copies the length of the axis at the same place.
+  const adapts = (n: number): boolean => n === -1 || (n === 0 && before.axis === axis);
   const attribute = intsAttribute(node, 'shape');
-  const entry =
-    attribute === undefined
-      ? numbersRead(node, 1, tracker)?.[carried.axis]
-      : ({
-          kind: 'number',
-          value: attribute[carried.axis]!,
-          place: { kind: 'attribute', output: node.outputs[0]!, attribute: 'shape', entry: carried.axis },
-        } as const);
-  if (entry?.kind === 'count' && tracker.same(entry.channels, carried.channels)) return true;
-  if (entry?.kind === 'number') {
-    // -1 adapts by itself, and 0 copies the length of the axis at the same place.
-    if (entry.value === -1 || (entry.value === 0 && before.axis === carried.axis)) return true;
-    const place = ownPlace(node, 1, entry.place, tracker);
-    if (entry.value === carried.channels.length && place !== undefined) {
-      tracker.shapeEntries.push({ place, channels: carried.channels });
-      return true;
-    }
+  if (attribute !== undefined) {
+    if (!adapts(attribute[axis]!)) settleAttribute(node, 'shape', axis, { channels }, tracker);
+    return true;
   }
-  tracker.pin(carried.channels, refusal('SHAPE_NAMED', [label(node)]));
-  return false;
+  return settleLength(node, 1, axis, channels, tracker, adapts);
 }
 
 export const transpose: Behaviour = (node, tracker) => {
