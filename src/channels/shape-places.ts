@@ -68,6 +68,12 @@ export function settleLength(
   return found && settled;
 }
 
+/** Whether a length that is read is known and can be changed. */
+export function canSettle(node: Node, input: number, entry: number, tracker: Tracker): boolean {
+  const n = numbersRead(node, input, tracker)?.numbers[entry];
+  return n?.kind === 'number' && n.place !== undefined && mayChange(node, input, n.place, tracker);
+}
+
 /** The numbers at an input, where each of them is known. */
 export function knownNumbers(node: Node, input: number, tracker: Tracker): readonly KnownNumber[] | undefined {
   const numbers = numbersRead(node, input, tracker)?.numbers;
