@@ -6,7 +6,7 @@
  * No node is added or removed (design: docs/architecture.md).
  */
 import { keptIndices } from '../src/channels/keep.js';
-import type { ChannelAnalysis, Consumer } from '../src/channels/types.js';
+import type { ChannelAnalysis, Consumer, NumberPlace } from '../src/channels/types.js';
 import { addToBias, held, writeWeight } from '../src/channels/weights.js';
 import { allNames, cloneModel, replaceConstant, uniqueName, withShape } from '../src/graph/edit.js';
 import { gatherAxis } from '../src/graph/gather.js';
@@ -94,7 +94,7 @@ function correctShapes(model: Model, analysis: ChannelAnalysis, keep: Uint8Array
     // Counted from the end, none left is the end itself: −0 would be the start.
     const number = fromEnd !== true ? count : count === 0 ? END : -count;
     const node = model.graph.nodes.find((n) => n.outputs[0] === place.output)!;
-    if (place.kind === 'attribute') writeAttribute(node, place.attribute, place.entry, number);
+    if (place.kind === 'attribute') writeAttribute(node, place, number);
     else
       rewriteInput(
         model,
@@ -131,17 +131,22 @@ function correctShapes(model: Model, analysis: ChannelAnalysis, keep: Uint8Array
   });
 }
 
-function writeAttribute(node: Node, name: string, entry: number, number: number): void {
+function writeAttribute(
+  node: Node,
+  { attribute: name, entry, instead }: NumberPlace & { kind: 'attribute' },
+  number: number,
+): void {
   const old = node.attributes.get(name);
+  const list = old?.type === 'ints' ? old.value : old === undefined ? instead : undefined;
   if (old?.type === 'int') node.attributes.set(name, { name, type: 'int', value: number });
-  else if (old?.type === 'ints')
-    node.attributes.set(name, { name, type: 'ints', value: old.value.map((n, i) => (i === entry ? number : n)) });
+  else if (list !== undefined)
+    node.attributes.set(name, { name, type: 'ints', value: list.map((n, i) => (i === entry ? number : n)) });
   else throw new Error(`node '${node.name}' has no attribute '${name}' of whole numbers`);
 }
 
 /**
- * Rewrites a constant list of whole numbers for one reader; other readers keep the old list. Where the list is computed, a constant is read in
- * its place from now on.
+ * Rewrites a constant list of whole numbers for one reader; other readers keep the old list. Where the list is computed, or there is none, a
+ * constant is read from now on.
  */
 function rewriteInput(
   model: Model,
@@ -151,19 +156,23 @@ function rewriteInput(
   instead?: { readonly dtype: 'int64' | 'int32'; readonly values: readonly number[] },
 ): void {
   const index = new UseIndex(model.graph);
-  const value = node.inputs[input]!;
-  const holder = constantAt(index, value);
+  const value = node.inputs[input] ?? '';
+  const holder = value === '' ? undefined : constantAt(index, value);
   const [dtype, old] =
     holder === undefined ? [instead!.dtype, [...instead!.values]] : [holder.tensor.dtype, toIntegers(holder.tensor)];
   const numbers = rewrite(old);
   const dims = holder?.tensor.dims.length === 0 ? [] : [numbers.length];
   const own = holder?.name === value && index.uses(value).length === 1 && !index.isGraphOutput(value);
-  const name = own ? value : uniqueName(`${holder?.name ?? value}_condensed`, allNames(model));
+  const stem = holder?.name ?? (value === '' ? node.outputs[0]! : value);
+  const name = own ? value : uniqueName(`${stem}_condensed`, allNames(model));
   const tensor = integerTensor(name, dims, dtype, numbers);
   if (own) replaceConstant(model.graph, name, tensor);
   else {
     model.graph.initializers.set(name, tensor);
+    while (node.inputs.length < input) node.inputs.push('');
     node.inputs[input] = name;
+    // A Split knows either its sizes or how many equal parts it makes.
+    if (node.opType === 'Split') node.attributes.delete('num_outputs');
     // Before IR version 4 every initializer had to be a graph input as well.
     if (model.irVersion < 4) model.graph.inputs.push({ name, dtype: tensor.dtype, shape: dims });
   }

@@ -8,7 +8,7 @@ import { refusal } from './refusal.js';
 import { valueOf } from './shape-numbers.js';
 import { knownNumbers, settleAttribute, settleNumbers, type Named } from './shape-places.js';
 import { label, type Tracker } from './tracker.js';
-import { FIXED } from './types.js';
+import { FIXED, type NumberPlace } from './types.js';
 
 /** A list of whole numbers that a node takes as an attribute (older opsets) or as an input, with a way to say what its entries name. */
 interface List {
@@ -114,24 +114,27 @@ export const split: Behaviour = (node, tracker) => {
     return;
   }
   const sizes = list(node, 'split', 1, tracker);
-  const lengths = node.outputs.map((output) => tracker.shape(output)?.[map.axis]);
-  if (lengths.some((l) => l === undefined) || (sizes === undefined && (node.inputs[1] ?? '') !== '')) {
+  const lengths = node.outputs.map((output) => tracker.shape(output)?.[map.axis]).filter((l) => l !== undefined);
+  if (lengths.length < node.outputs.length || (sizes === undefined && (node.inputs[1] ?? '') !== '')) {
     settleOthers(node, [1], tracker);
     tracker.pin(map.channels, refusal('SHAPE_UNKNOWN', [label(node)]));
     return;
   }
   let start = 0;
-  const parts = lengths.map((l) => map.channels.slice(start, (start += l!)));
+  const parts = lengths.map((l) => map.channels.slice(start, (start += l)));
   if (sizes !== undefined) {
     if (!sizes.settle((i) => ({ channels: parts[i]! }))) return;
-  } else if (parts.every((p) => p.length === parts[0]!.length)) {
-    // Without sizes the parts are equal, and have to stay so.
-    for (const part of parts) tracker.tie(parts[0]!, part, node);
-  } else
-    tracker.pin(
-      map.channels,
-      refusal('OPERATOR_MIXES', [label(node)], 'Split makes parts of different lengths without naming them'),
-    );
+  } else {
+    // Equal parts need no sizes; once they are not equal any more, they do.
+    const output = node.outputs[0]!;
+    const isInput = (tracker.model.opsets.get('') ?? 1) >= 13;
+    parts.forEach((channels, entry) => {
+      const place: NumberPlace = isInput
+        ? { kind: 'constant', output, input: 1, entry, instead: { dtype: 'int64', values: lengths } }
+        : { kind: 'attribute', output, attribute: 'split', entry, instead: lengths };
+      tracker.shapeEntries.push({ place, channels });
+    });
+  }
   parts.forEach((channels, i) => {
     if (node.outputs[i] !== '') tracker.setMap(node.outputs[i]!, map.axis, channels);
   });

@@ -26,7 +26,8 @@ export interface Cut {
 
 /**
  * Where a whole number is stored: in the constant that the node making `output` reads as its input number `input` (other readers of that
- * constant keep the old number), or in an attribute of that node. Where that input is computed, a constant of `instead` takes its place.
+ * constant keep the old number), or in an attribute of that node. Where that input is computed, or there is none, a constant of `instead` takes
+ * its place; likewise for an attribute.
  */
 export type NumberPlace =
   | {
@@ -36,7 +37,13 @@ export type NumberPlace =
       readonly entry: number;
       readonly instead?: { readonly dtype: 'int64' | 'int32'; readonly values: readonly number[] } | undefined;
     }
-  | { readonly kind: 'attribute'; readonly output: string; readonly attribute: string; readonly entry: number };
+  | {
+      readonly kind: 'attribute';
+      readonly output: string;
+      readonly attribute: string;
+      readonly entry: number;
+      readonly instead?: readonly number[];
+    };
 
 /** A number that counts channels: the length of an axis in a shape, an offset of a Slice, the groups of a depthwise Conv. */
 export interface ShapeEntry {
