@@ -22,11 +22,9 @@ export function product(node: Node, tracker: Tracker): void {
   // Places are counted from the right, where the axes of the operands line up: 1 the last axis, 2 the one before, above 2 the batch.
   const [l, r] = [placeOf(left, ranks[0]), placeOf(right, ranks[1])];
   if (l === 1 || r === 2) {
-    const why = refusal(
-      'ATTENTION_QK',
-      [label(node)],
-      `queries and keys meet in the product '${label(node)}', which sums over their channels`,
-    );
+    const names = leadsToSoftmax(node.outputs[0]!, tracker, STEPS_TO_SOFTMAX) ? 'queries and keys' : 'two activations';
+    const message = `${names} meet in the product '${label(node)}', which sums over their channels`;
+    const why = refusal('ATTENTION_QK', [label(node)], message);
     if (l === 1) tracker.pin(left!.channels, why);
     if (r === 2) tracker.pin(right!.channels, why);
   }
@@ -41,6 +39,17 @@ export function product(node: Node, tracker: Tracker): void {
     tracker.setMap(node.outputs[0]!, rank - carried.place, carried.channels);
   }
   report(node, carried?.channels, tracker);
+}
+
+/** What may stand between the product of queries and keys and its Softmax: scales, masks, biases. */
+const TO_SOFTMAX = new Set(['Mul', 'Div', 'Add', 'Sub', 'Where', 'Cast', 'Clip', 'Reshape', 'Transpose', 'Identity']);
+const STEPS_TO_SOFTMAX = 6;
+
+function leadsToSoftmax(value: string, tracker: Tracker, steps: number): boolean {
+  return tracker.uses.uses(value).some(({ node }) => {
+    if (node.opType === 'Softmax') return true;
+    return steps > 1 && TO_SOFTMAX.has(node.opType) && leadsToSoftmax(node.outputs[0]!, tracker, steps - 1);
+  });
 }
 
 interface Carried {

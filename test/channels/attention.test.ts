@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { linearStreams } from '../../src/channels/linear-streams.js';
 import { TRANSFORMERS } from '../attention-networks.js';
-import { randomKeep, unread } from '../conv.js';
+import { convModel, randomKeep, unread } from '../conv.js';
 import { analyse, cutOnly, outputsOf, randomFeeds, relativeDifference, summary } from '../dense.js';
 
 const ROWS = 2;
@@ -49,6 +49,17 @@ describe('attention', () => {
       expect(refusal?.culprits).toEqual(['m4']);
       expect(refusal?.message).toContain("queries and keys meet in the product 'm4'");
     }
+  });
+
+  it('calls other products by what they are', async () => {
+    const likeness = convModel([5, 4], (net) => {
+      const points = net.linear('x', [4, 3]);
+      const products = net.product(points, net.op('Transpose', [points], { perm: [0, 2, 1] }));
+      return net.ops('TopK', [products, net.ints(2)], 2)[0]!;
+    });
+    const [found] = (await analyse(likeness, ROWS)).targets.map((t) => t.refusal);
+    expect(found?.code).toBe('ATTENTION_QK');
+    expect(found?.message).toContain("two activations meet in the product 'm2'");
   });
 
   it('leaves values linear: any factor passes, but positions differ', async () => {
