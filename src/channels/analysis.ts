@@ -13,7 +13,6 @@ import {
   type Cut,
   type IndexEntry,
   type Homogeneity,
-  type ShapeEntry,
   type TargetNode,
 } from './types.js';
 
@@ -135,7 +134,7 @@ function assemble(tracker: Tracker): ChannelAnalysis {
     return { ...target, channels, refusal: why };
   });
 
-  const withChannels = <T extends Cut | ShapeEntry | IndexEntry>(items: readonly T[]): T[] =>
+  const withChannels = <T extends Cut | IndexEntry>(items: readonly T[]): T[] =>
     items
       .map((item) => ({ ...item, channels: resolve(item.channels) }))
       .filter((item) => item.channels.some((c) => c !== FIXED));
@@ -151,7 +150,13 @@ function assemble(tracker: Tracker): ChannelAnalysis {
     targets,
     consumers,
     cuts: withChannels(tracker.cuts),
-    shapeEntries: withChannels(tracker.shapeEntries),
+    shapeEntries: tracker.shapeEntries
+      .map((entry) => ({
+        ...entry,
+        channels: resolve(entry.channels),
+        ...(entry.counts === undefined ? {} : { counts: entry.counts.map(resolve) }),
+      }))
+      .filter(({ channels, counts = [] }) => [channels, ...counts].some((map) => map.some(isChannel))),
     indexEntries: withChannels(tracker.indexEntries),
     values,
     spaceOf,

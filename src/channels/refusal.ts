@@ -14,6 +14,10 @@ export const REFUSALS = {
   OPERATOR_MIXES: 'an operator mixes, reorders or counts the channels in a way that is not followed',
   IN_SUBGRAPH: 'the node lies in a subgraph (If, Loop, Scan), which is kept intact',
   SUBGRAPH_CAPTURE: 'a subgraph (If, Loop, Scan) reads the value',
+  ATTENTION_QK:
+    'a product of two activations, such as that of queries and keys, sums over the channels: both sides would have to lose the same',
+  LAYER_NORM:
+    'a normalisation takes its mean, variance or norm over the channels: without one of them all would change',
   GROUPED: 'a convolution in groups that are wider than one channel',
   WEIGHT_NOT_CONSTANT: 'the weight is computed at run time, not a constant',
   WEIGHT_SHARED: 'the weight is used at more than one place',

@@ -74,7 +74,6 @@ describe('refusals', () => {
     ['a kernel computed at run time', 'WEIGHT_NOT_CONSTANT', ['c2']],
     ['a bias computed at run time', 'WEIGHT_NOT_CONSTANT', ['c2']],
     ['Resize along the channels', 'OPERATOR_MIXES', ['Resize1']],
-    ['a divisor that is the number of channels', 'OPERATOR_MIXES', ['Div1']],
   ])('%s', async (name, code, culprits) => {
     const model = convModel([3, 6, 6], (net) => {
       const map = net.conv('x', [3, 4]);
@@ -83,12 +82,6 @@ describe('refusals', () => {
         return [net.conv(pooled, [4, 2]), indices];
       }
       if (name.startsWith('Resize')) return net.conv(net.op('Resize', [map, '', net.floats(1, 2, 1, 1)]), [8, 2]);
-      if (name.startsWith('a divisor')) {
-        const count = net.op('Gather', [net.op('Shape', [map]), net.ints(1)]);
-        const half = net.op('Div', [count, net.ints(2)]);
-        const zero = net.ints(0);
-        return net.conv(net.op('Slice', [map, zero, half, net.ints(1)]), [2, 2]);
-      }
       const first = net.conv(map, [4, 4]);
       const last = net.nodes.at(-1)!;
       if (name.startsWith('a weight')) {
