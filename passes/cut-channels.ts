@@ -6,7 +6,7 @@
  * No node is added or removed (design: docs/architecture.md).
  */
 import { keptIndices } from '../src/channels/keep.js';
-import type { ChannelAnalysis, Consumer } from '../src/channels/types.js';
+import type { ChannelAnalysis, Consumer, NumberPlace } from '../src/channels/types.js';
 import { addToBias, held, writeWeight } from '../src/channels/weights.js';
 import { addInitializer, allNames, cloneModel, replaceConstant, uniqueName, withShape } from '../src/graph/edit.js';
 import { gatherAxis } from '../src/graph/gather.js';
@@ -87,13 +87,22 @@ const END = 2 ** 31 - 1;
 
 /** Rewrites the numbers that count channels and the indices that point at them, then the static shapes of values. */
 function correctShapes(model: Model, analysis: ChannelAnalysis, keep: Uint8Array): void {
-  for (const { place, channels, fromEnd } of analysis.shapeEntries) {
+  for (const { place, channels, fromEnd, counts = [] } of analysis.shapeEntries) {
+    // A number that is computed stays so while nothing that it depends on changes.
+    if ([channels, ...counts].every((map) => keptIndices(map, keep).length === map.length)) continue;
     const count = keptIndices(channels, keep).length;
     // Counted from the end, none left is the end itself: −0 would be the start.
     const number = fromEnd !== true ? count : count === 0 ? END : -count;
     const node = model.graph.nodes.find((n) => n.outputs[0] === place.output)!;
-    if (place.kind === 'attribute') writeAttribute(node, place.attribute, place.entry, number);
-    else rewriteInput(model, node, place.input, (numbers) => numbers.map((n, i) => (i === place.entry ? number : n)));
+    if (place.kind === 'attribute') writeAttribute(node, place, number);
+    else
+      rewriteInput(
+        model,
+        node,
+        place.input,
+        (numbers) => numbers.map((n, i) => (i === place.entry ? number : n)),
+        place.instead,
+      );
   }
   for (const { output, input, channels } of analysis.indexEntries) {
     const node = model.graph.nodes.find((n) => n.outputs[0] === output)!;
@@ -122,27 +131,47 @@ function correctShapes(model: Model, analysis: ChannelAnalysis, keep: Uint8Array
   });
 }
 
-function writeAttribute(node: Node, name: string, entry: number, number: number): void {
+function writeAttribute(
+  node: Node,
+  { attribute: name, entry, instead }: NumberPlace & { kind: 'attribute' },
+  number: number,
+): void {
   const old = node.attributes.get(name);
+  const list = old?.type === 'ints' ? old.value : old === undefined ? instead : undefined;
   if (old?.type === 'int') node.attributes.set(name, { name, type: 'int', value: number });
-  else if (old?.type === 'ints')
-    node.attributes.set(name, { name, type: 'ints', value: old.value.map((n, i) => (i === entry ? number : n)) });
+  else if (list !== undefined)
+    node.attributes.set(name, { name, type: 'ints', value: list.map((n, i) => (i === entry ? number : n)) });
   else throw new Error(`node '${node.name}' has no attribute '${name}' of whole numbers`);
 }
 
-/** Rewrites a constant list of whole numbers for one reader; other readers keep the old list. */
-function rewriteInput(model: Model, node: Node, input: number, rewrite: (numbers: number[]) => number[]): void {
+/**
+ * Rewrites a constant list of whole numbers for one reader; other readers keep the old list. Where the list is computed, or there is none, a
+ * constant is read from now on.
+ */
+function rewriteInput(
+  model: Model,
+  node: Node,
+  input: number,
+  rewrite: (numbers: number[]) => number[],
+  instead?: { readonly dtype: 'int64' | 'int32'; readonly values: readonly number[] },
+): void {
   const index = new UseIndex(model.graph);
-  const holder = constantAt(index, node.inputs[input]!)!;
-  const numbers = rewrite(toIntegers(holder.tensor));
-  const dims = holder.tensor.dims.length === 0 ? [] : [numbers.length];
-  const own =
-    node.inputs[input] === holder.name && index.uses(holder.name).length === 1 && !index.isGraphOutput(holder.name);
-  const name = own ? holder.name : uniqueName(`${holder.name}_condensed`, allNames(model));
-  const tensor = integerTensor(name, dims, holder.tensor.dtype, numbers);
+  const value = node.inputs[input] ?? '';
+  const holder = value === '' ? undefined : constantAt(index, value);
+  const [dtype, old] =
+    holder === undefined ? [instead!.dtype, [...instead!.values]] : [holder.tensor.dtype, toIntegers(holder.tensor)];
+  const numbers = rewrite(old);
+  const dims = holder?.tensor.dims.length === 0 ? [] : [numbers.length];
+  const own = holder?.name === value && index.uses(value).length === 1 && !index.isGraphOutput(value);
+  const stem = holder?.name ?? (value === '' ? node.outputs[0]! : value);
+  const name = own ? value : uniqueName(`${stem}_condensed`, allNames(model));
+  const tensor = integerTensor(name, dims, dtype, numbers);
   if (own) replaceConstant(model.graph, name, tensor);
   else {
     addInitializer(model, tensor);
+    while (node.inputs.length < input) node.inputs.push('');
     node.inputs[input] = name;
+    // A Split knows either its sizes or how many equal parts it makes.
+    if (node.opType === 'Split') node.attributes.delete('num_outputs');
   }
 }

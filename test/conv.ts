@@ -56,6 +56,20 @@ export class Net {
     return y;
   }
 
+  /** MatMul and an Add of a bias, as linear layers on sequences are written. */
+  linear(x: string, [inputs, outputs]: readonly [number, number]): string {
+    const y = this.fresh('m');
+    this.nodes.push(node('MatMul', [x, this.made([inputs, outputs])], [y]));
+    return this.op('Add', [this.made([outputs]), y]);
+  }
+
+  /** MatMul of two activations. */
+  product(a: string, b: string): string {
+    const y = this.fresh('m');
+    this.nodes.push(node('MatMul', [a, b], [y]));
+    return y;
+  }
+
   /** Any other node with one output. */
   op(opType: string, inputs: readonly string[], attributes: Attributes = {}): string {
     return this.ops(opType, inputs, 1, attributes)[0]!;

@@ -14,7 +14,6 @@ import {
   type Cut,
   type IndexEntry,
   type Homogeneity,
-  type ShapeEntry,
   type TargetNode,
 } from './types.js';
 
@@ -40,8 +39,8 @@ export function analyseChannels(model: Model, shapes: KnownShapes, filter: NodeF
   for (const target of tracker.targets) {
     if (!filter(label(target.node))) tracker.pin(target.channels, refusal('EXCLUDED', [label(target.node)]));
   }
-  pinUnread(tracker);
   for (const [channels, why] of tracker.laterPins) tracker.pin(channels, why);
+  pinUnread(tracker);
   const shared = pinShared(tracker);
   return { ...assemble(tracker), shared };
 }
@@ -119,7 +118,7 @@ function assemble(tracker: Tracker): Omit<ChannelAnalysis, 'shared'> {
     return { ...target, channels, refusal: narrow ? refusal('TOO_NARROW', [label(target.node)]) : why };
   });
 
-  const withChannels = <T extends Cut | ShapeEntry | IndexEntry>(items: readonly T[]): T[] =>
+  const withChannels = <T extends Cut | IndexEntry>(items: readonly T[]): T[] =>
     items
       .map((item) => ({ ...item, channels: resolve(item.channels) }))
       .filter((item) => item.channels.some((c) => c !== FIXED));
@@ -135,7 +134,13 @@ function assemble(tracker: Tracker): Omit<ChannelAnalysis, 'shared'> {
     targets,
     consumers,
     cuts: withChannels(tracker.cuts),
-    shapeEntries: withChannels(tracker.shapeEntries),
+    shapeEntries: tracker.shapeEntries
+      .map((entry) => ({
+        ...entry,
+        channels: resolve(entry.channels),
+        ...(entry.counts === undefined ? {} : { counts: entry.counts.map(resolve) }),
+      }))
+      .filter(({ channels, counts = [] }) => [channels, ...counts].some((map) => map.some(isChannel))),
     indexEntries: withChannels(tracker.indexEntries),
     values,
     spaceOf,

@@ -5,10 +5,10 @@
 import { intAttribute, intsAttribute } from '../graph/attributes.js';
 import type { Node } from '../graph/ir.js';
 import { elementCount } from '../graph/tensor.js';
-import { toIntegers } from '../graph/tensor-data.js';
+import { adopt } from './adopt.js';
 import { carryThroughReshape, divideByReshape } from './reshape.js';
 import { refusal, type Refusal } from './refusal.js';
-import { numbersRead, ownPlace } from './shape-numbers.js';
+import { settleAttribute, settleLength, settleNumbers } from './shape-places.js';
 import { label, type AxisMap, type Tracker } from './tracker.js';
 import { FIXED, type Homogeneity } from './types.js';
 
@@ -34,24 +34,6 @@ export const cast: Behaviour = (node, tracker) => {
 
 /** ONNX type numbers of float32, float16, float64 and bfloat16. */
 const FLOAT_CODES: ReadonlySet<number> = new Set([1, 10, 11, 16]);
-
-/** Like `carry`, unless the operator works along the channel axis itself (Softmax, LogSoftmax, Hardmax, ...). */
-export function carryExceptAlong(attribute: string, fallbackAxis: number): Behaviour {
-  const through = carry('none');
-  return (node, tracker) => {
-    const value = node.inputs[0] ?? '';
-    const map = tracker.map(value);
-    const rank = tracker.shape(value)?.length;
-    if (map === undefined) return;
-    const axis = intAttribute(node, attribute, fallbackAxis);
-    tracker.markUneven(map.channels);
-    if (rank === undefined || (axis + rank) % rank === map.axis || (tracker.model.opsets.get('') ?? 1) < 13) {
-      // Before opset 13 these operators flattened everything behind the axis into one.
-      if (rank !== undefined && axis > map.axis && axis >= 0) through(node, tracker);
-      else tracker.pin(map.channels, computedFromAll(node));
-    } else through(node, tracker);
-  };
-}
 
 /** What a binary or variadic elementwise operator does to a channel that is scaled: with a constant, and with another activation. */
 export interface ElementwiseTraits {
@@ -112,7 +94,10 @@ export function couple(traits: ElementwiseTraits): Behaviour {
           tracker.weakenHomogeneity(channels, traits.perChannelConstant.homogeneity);
         }
       } else if (along === 1) tracker.weakenHomogeneity(channels, traits.scalarConstant);
-      else
+      else if (adopt(value, axis, channels, tracker)) {
+        // It was made of what is added to the channels: it acts like one more of their activations.
+        tracker.weakenHomogeneity(channels, traits.activations);
+      } else
         tracker.pin(
           channels,
           refusal('COUPLED_TO_FIXED', [label(node)], `'${value}' is combined with the channels and cannot be cut`),
@@ -156,7 +141,10 @@ export const reshape: Behaviour = (node, tracker) => {
   const value = node.inputs[0] ?? '';
   const output = node.outputs[0]!;
   const map = tracker.map(value);
-  if (map === undefined) return;
+  if (map === undefined) {
+    if (node.opType === 'Reshape') settleNumbers(node, 1, tracker, () => undefined);
+    return;
+  }
   const from = tracker.shape(value);
   const to = tracker.shape(output);
   if (from === undefined || to === undefined) {
@@ -193,27 +181,15 @@ function divided(
 }
 
 /** Notes which entry of Reshape's shape has to change with the channels; pins them where that cannot be done. */
-function followShape(node: Node, before: AxisMap, carried: AxisMap, tracker: Tracker): void {
+function followShape(node: Node, before: AxisMap, { axis, channels }: AxisMap, tracker: Tracker): void {
+  // -1 adapts by itself, and 0 copies the length of the axis at the same place.
+  const adapts = (n: number): boolean => n === -1 || (n === 0 && before.axis === axis);
   const attribute = intsAttribute(node, 'shape');
-  const entry =
-    attribute === undefined
-      ? numbersRead(node, 1, tracker)?.[carried.axis]
-      : ({
-          kind: 'number',
-          value: attribute[carried.axis]!,
-          place: { kind: 'attribute', output: node.outputs[0]!, attribute: 'shape', entry: carried.axis },
-        } as const);
-  if (entry?.kind === 'count' && tracker.same(entry.channels, carried.channels)) return;
-  if (entry?.kind === 'number') {
-    // -1 adapts by itself, and 0 copies the length of the axis at the same place.
-    if (entry.value === -1 || (entry.value === 0 && before.axis === carried.axis)) return;
-    const place = ownPlace(node, 1, entry.place, tracker);
-    if (entry.value === carried.channels.length && place !== undefined) {
-      tracker.shapeEntries.push({ place, channels: carried.channels });
-      return;
-    }
+  if (attribute !== undefined) {
+    if (!adapts(attribute[axis]!)) settleAttribute(node, 'shape', axis, { channels }, tracker);
+    return;
   }
-  tracker.pinLater(carried.channels, refusal('SHAPE_NAMED', [label(node)]));
+  settleLength(node, 1, axis, channels, tracker, adapts);
 }
 
 export const transpose: Behaviour = (node, tracker) => {
@@ -246,9 +222,15 @@ export const concat: Behaviour = (node, tracker) => {
     return;
   }
   if (axis !== lead.axis) {
-    maps.forEach((map) => {
-      if (map === undefined) tracker.pin(lead.channels, refusal('COUPLED_TO_FIXED', [label(node)]));
-      else tracker.tie(lead.channels, map.channels, node);
+    maps.forEach((map, i) => {
+      const value = node.inputs[i]!;
+      if (map === undefined) {
+        if (!adopt(value, lead.axis, lead.channels, tracker))
+          tracker.pin(
+            lead.channels,
+            refusal('COUPLED_TO_FIXED', [label(node)], `'${value}' stands beside the channels and cannot be cut`),
+          );
+      } else tracker.tie(lead.channels, map.channels, node);
     });
     tracker.markUneven(lead.channels);
     tracker.setMap(node.outputs[0]!, lead.axis, lead.channels);
@@ -260,31 +242,6 @@ export const concat: Behaviour = (node, tracker) => {
     else joined.push(...map.channels);
   });
   tracker.setMap(node.outputs[0]!, axis, Int32Array.from(joined));
-};
-
-/** Reductions that are linear: what they make of the channels could be made of fewer. */
-const LINEAR_REDUCTIONS = new Set(['ReduceMean', 'ReduceSum']);
-
-/** Reductions over axes that hold no channels carry them on (keepdims or not); over the channel axis they mix. */
-export const reduce: Behaviour = (node, tracker) => {
-  const value = node.inputs[0] ?? '';
-  const map = tracker.map(value);
-  if (map === undefined) return;
-  const rank = tracker.shape(value)?.length;
-  const fromInput = tracker.constant(node.inputs[1] ?? '');
-  const axes = intsAttribute(node, 'axes') ?? (fromInput === undefined ? undefined : toIntegers(fromInput.tensor));
-  if (rank === undefined || axes === undefined || axes.some((a) => (a + rank) % rank === map.axis)) {
-    // Without axes it is all of them.
-    const known = axes !== undefined || (node.inputs[1] ?? '') === '';
-    const all = known && !LINEAR_REDUCTIONS.has(node.opType);
-    tracker.pin(map.channels, all ? computedFromAll(node) : mixes(node));
-    return;
-  }
-  const keep = intAttribute(node, 'keepdims', 1) !== 0;
-  const before = axes.filter((a) => (a + rank) % rank < map.axis).length;
-  tracker.weakenHomogeneity(map.channels, 'none');
-  tracker.markUneven(map.channels);
-  tracker.setMap(node.outputs[0]!, keep ? map.axis : map.axis - before, map.channels);
 };
 
 /** Reads the lengths of its input's axes alone. */
@@ -304,6 +261,7 @@ export function computedFromAll(node: Node): Refusal {
   );
 }
 
-function mixes(node: Node): Refusal {
+/** The refusal of an operator that is not followed. */
+export function mixes(node: Node): Refusal {
   return refusal('OPERATOR_MIXES', [label(node)], `${node.opType} mixes, reorders or counts the channels`);
 }

@@ -2,6 +2,7 @@
 import { floatAttribute, intAttribute } from '../graph/attributes.js';
 import type { Node } from '../graph/ir.js';
 import type { ConstantHolder } from '../graph/uses.js';
+import { product } from './attention.js';
 import type { Behaviour } from './behaviours.js';
 import { refusal, type Refusal } from './refusal.js';
 import { label, type Tracker } from './tracker.js';
@@ -69,9 +70,13 @@ export const gemm: Behaviour = (node, tracker) => {
   } else if (constant !== undefined) tracker.weakenHomogeneity(channels, 'none');
 };
 
-/** MatMul with a constant matrix on the right, for any rank of the left operand. */
+/** MatMul with a constant matrix on the right, for any rank of the left operand; without, a product of two activations. */
 export const matmul: Behaviour = (node, tracker) => {
   const [a = '', b = ''] = node.inputs;
+  if (tracker.isActivation(b)) {
+    product(node, tracker);
+    return;
+  }
   const weight = usableWeight(node, b, tracker);
   const rank = tracker.shape(a)?.length;
   if ('code' in weight || rank === undefined || rank < 2) {

@@ -1,13 +1,12 @@
+import { normalizeOver, reduce, softmax } from './along-axis.js';
 import {
   carry,
-  carryExceptAlong,
   lengthsOnly,
   cast,
   concat,
   couple,
   mix,
   perChannelParameters,
-  reduce,
   reshape,
   transpose,
   type Behaviour,
@@ -126,6 +125,8 @@ export const OPERATORS: ReadonlyMap<string, Behaviour> = new Map<string, Behavio
   ['BatchNormalization', perChannelParameters([1, 2, 3, 4], 'none')],
   ['InstanceNormalization', perChannelParameters([1, 2], 'none')],
 
+  ...entries(['LayerNormalization', 'RMSNormalization', 'SimplifiedLayerNormalization'], normalizeOver),
+
   // Over space.
   ...entries(['AveragePool', 'GlobalAveragePool'], pool('any')),
   ...entries(['MaxPool', 'GlobalMaxPool', 'LpPool', 'GlobalLpPool'], pool('positive')),
@@ -144,7 +145,7 @@ export const OPERATORS: ReadonlyMap<string, Behaviour> = new Map<string, Behavio
   ...entries(['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze'], reshape),
   ['Transpose', transpose],
   ['Concat', concat],
-  ...entries(['Softmax', 'LogSoftmax', 'Hardmax'], carryExceptAlong('axis', -1)),
+  ...entries(['Softmax', 'LogSoftmax', 'Hardmax'], softmax),
   ...entries(['ArgMax', 'ArgMin'], argMax),
   ['TopK', topK],
   ...entries(

@@ -48,6 +48,11 @@ export const REFUSALS = {
     limit: 'true',
     why: 'there is no stored weight that could get smaller or take over what is removed',
   },
+  LAYER_NORM: {
+    meaning: 'a normalisation takes its mean, variance or norm over the channels: without one of them all would change',
+    limit: 'true',
+    why: 'as with Softmax, each of its results is computed from all of the channels',
+  },
   TOO_NARROW: {
     meaning: 'there is only one channel',
     limit: 'true',
@@ -62,6 +67,12 @@ export const REFUSALS = {
     meaning: 'an operator mixes, reorders or counts the channels in a way that is not followed',
     limit: 'open',
     why: 'an entry in the operator table that says what the operator does with channels',
+  },
+  ATTENTION_QK: {
+    meaning:
+      'a product of two activations, such as that of queries and keys, sums over the channels: both sides would have to lose the same',
+    limit: 'open',
+    why: 'removing the same directions from both sides, with statistics of their products',
   },
   NO_CONSUMER: {
     meaning: 'no weight reads the channels, so nothing could take over what they contribute',

@@ -5,28 +5,47 @@ import { elementCount } from '../graph/tensor.js';
 import { toIntegers } from '../graph/tensor-data.js';
 import type { Behaviour } from './behaviours.js';
 import { refusal } from './refusal.js';
+import { valueOf } from './shape-numbers.js';
+import { knownNumbers, settleAttribute, settleNumbers, type Named } from './shape-places.js';
 import { label, type Tracker } from './tracker.js';
 import { FIXED, type NumberPlace } from './types.js';
 
-/** A list of whole numbers that a node takes as an attribute (older opsets) or as a constant input, with the places of its entries. */
-function list(
-  node: Node,
-  attribute: string,
-  input: number,
-  tracker: Tracker,
-): { readonly values: readonly number[]; readonly place: (entry: number) => NumberPlace } | undefined {
-  const output = node.outputs[0]!;
+/** A list of whole numbers that a node takes as an attribute (older opsets) or as an input, with a way to say what its entries name. */
+interface List {
+  readonly values: readonly number[];
+  /** @returns false where channels that an entry names were pinned */
+  readonly settle: (named: (entry: number) => Named | undefined) => boolean;
+}
+
+function list(node: Node, attribute: string, input: number, tracker: Tracker): List | undefined {
   const values = intsAttribute(node, attribute);
-  if (values !== undefined) return { values, place: (entry) => ({ kind: 'attribute', output, attribute, entry }) };
-  const constant = tracker.constant(node.inputs[input] ?? '');
-  if (constant === undefined) return undefined;
-  return { values: toIntegers(constant.tensor), place: (entry) => ({ kind: 'constant', output, input, entry }) };
+  if (values !== undefined) {
+    const settle: List['settle'] = (named) => {
+      values.forEach((_, entry) => {
+        const name = named(entry);
+        if (name !== undefined) settleAttribute(node, attribute, entry, name, tracker);
+      });
+      return true;
+    };
+    return { values, settle };
+  }
+  const numbers = knownNumbers(node, input, tracker);
+  if (numbers === undefined) return undefined;
+  return { values: numbers.map(valueOf), settle: (named) => settleNumbers(node, input, tracker, named) };
+}
+
+/** Bounds and sizes of what has no channels keep their values, whatever they were computed from. */
+function settleOthers(node: Node, inputs: readonly number[], tracker: Tracker): void {
+  for (const input of inputs) settleNumbers(node, input, tracker, () => undefined);
 }
 
 export const slice: Behaviour = (node, tracker) => {
   const value = node.inputs[0] ?? '';
   const map = tracker.map(value);
-  if (map === undefined) return;
+  if (map === undefined) {
+    settleOthers(node, [1, 2], tracker);
+    return;
+  }
   const output = node.outputs[0]!;
   const [rank, length] = [tracker.shape(value)?.length, map.channels.length];
   const [starts, ends, steps] = [
@@ -35,13 +54,17 @@ export const slice: Behaviour = (node, tracker) => {
     list(node, 'steps', 4, tracker),
   ];
   const axesGiven = (node.inputs[3] ?? '') !== '' || node.attributes.has('axes');
-  const axes = list(node, 'axes', 3, tracker)?.values ?? (axesGiven ? undefined : starts?.values.map((_, i) => i));
+  const axes =
+    list(node, 'axes', 3, tracker)?.values ??
+    (axesGiven ? undefined : Array.from({ length: starts?.values.length ?? rank ?? 0 }, (_, i) => i));
   if (rank === undefined || axes === undefined) {
+    settleOthers(node, [1, 2], tracker);
     tracker.pin(map.channels, refusal('SHAPE_UNKNOWN', [label(node)], 'the axes of the Slice are not constant'));
     return;
   }
   const at = axes.findIndex((a) => (a + rank) % rank === map.axis);
   if (at < 0) {
+    settleOthers(node, [1, 2], tracker);
     tracker.setMap(output, map.axis, map.channels);
     return;
   }
@@ -51,57 +74,67 @@ export const slice: Behaviour = (node, tracker) => {
     (steps?.values[at] ?? 1) !== 1 ||
     ((node.inputs[4] ?? '') !== '' && steps === undefined)
   ) {
+    settleOthers(node, [1, 2], tracker);
     tracker.pin(
       map.channels,
       refusal('OPERATOR_MIXES', [label(node)], 'Slice takes channels at steps, or at places that are not constant'),
     );
     return;
   }
-  const clamp = (n: number): number => Math.min(Math.max(n < 0 ? n + length : n, 0), length);
-  const entry = (bound: NonNullable<typeof starts>): number => {
+  const index = (bound: List): number => {
     const raw = bound.values[at]!;
-    const index = clamp(raw);
-    // Zero and "to the end" hold for any number of channels.
-    if (raw < 0)
-      tracker.shapeEntries.push({ place: bound.place(at), channels: map.channels.slice(index), fromEnd: true });
-    else if (raw > 0 && raw <= length)
-      tracker.shapeEntries.push({ place: bound.place(at), channels: map.channels.slice(0, index) });
-    return index;
+    return Math.min(Math.max(raw < 0 ? raw + length : raw, 0), length);
   };
-  tracker.setMap(output, map.axis, map.channels.slice(entry(starts), entry(ends)));
+  const named =
+    (bound: List) =>
+    (entry: number): Named | undefined => {
+      const raw = bound.values[entry]!;
+      // Zero and "to the end" hold for any number of channels.
+      if (entry !== at || raw === 0 || raw > length) return undefined;
+      return raw < 0
+        ? { channels: map.channels.slice(index(bound)), fromEnd: true }
+        : { channels: map.channels.slice(0, index(bound)) };
+    };
+  if (!starts.settle(named(starts)) || !ends.settle(named(ends))) return;
+  tracker.setMap(output, map.axis, map.channels.slice(index(starts), index(ends)));
 };
 
 export const split: Behaviour = (node, tracker) => {
   const value = node.inputs[0] ?? '';
   const map = tracker.map(value);
   const rank = tracker.shape(value)?.length;
-  if (map === undefined) return;
-  if (rank === undefined) {
-    tracker.pin(map.channels, refusal('SHAPE_UNKNOWN', [label(node)]));
+  if (map === undefined || rank === undefined) {
+    settleOthers(node, [1], tracker);
+    tracker.pin(map?.channels, refusal('SHAPE_UNKNOWN', [label(node)]));
     return;
   }
   if ((intAttribute(node, 'axis', 0) + rank) % rank !== map.axis) {
+    settleOthers(node, [1], tracker);
     for (const output of node.outputs) if (output !== '') tracker.setMap(output, map.axis, map.channels);
     return;
   }
   const sizes = list(node, 'split', 1, tracker);
-  const lengths = node.outputs.map((output) => tracker.shape(output)?.[map.axis]);
-  if (lengths.some((l) => l === undefined) || (sizes === undefined && (node.inputs[1] ?? '') !== '')) {
+  const lengths = node.outputs.map((output) => tracker.shape(output)?.[map.axis]).filter((l) => l !== undefined);
+  if (lengths.length < node.outputs.length || (sizes === undefined && (node.inputs[1] ?? '') !== '')) {
+    settleOthers(node, [1], tracker);
     tracker.pin(map.channels, refusal('SHAPE_UNKNOWN', [label(node)]));
     return;
   }
   let start = 0;
-  const parts = lengths.map((l) => map.channels.slice(start, (start += l!)));
-  if (sizes !== undefined)
-    parts.forEach((channels, i) => tracker.shapeEntries.push({ place: sizes.place(i), channels }));
-  else if (parts.every((p) => p.length === parts[0]!.length)) {
-    // Without sizes the parts are equal, and have to stay so.
-    for (const part of parts) tracker.tie(parts[0]!, part, node);
-  } else
-    tracker.pin(
-      map.channels,
-      refusal('OPERATOR_MIXES', [label(node)], 'Split makes parts of different lengths without naming them'),
-    );
+  const parts = lengths.map((l) => map.channels.slice(start, (start += l)));
+  if (sizes !== undefined) {
+    if (!sizes.settle((i) => ({ channels: parts[i]! }))) return;
+  } else {
+    // Equal parts need no sizes; once they are not equal any more, they do.
+    const output = node.outputs[0]!;
+    const isInput = (tracker.model.opsets.get('') ?? 1) >= 13;
+    parts.forEach((channels, entry) => {
+      const place: NumberPlace = isInput
+        ? { kind: 'constant', output, input: 1, entry, instead: { dtype: 'int64', values: lengths } }
+        : { kind: 'attribute', output, attribute: 'split', entry, instead: lengths };
+      tracker.shapeEntries.push({ place, channels });
+    });
+  }
   parts.forEach((channels, i) => {
     if (node.outputs[i] !== '') tracker.setMap(node.outputs[i]!, map.axis, channels);
   });

@@ -4,7 +4,7 @@ import type { Node } from '../graph/ir.js';
 import { toFloat64, toIntegers } from '../graph/tensor-data.js';
 import type { Behaviour } from './behaviours.js';
 import { refusal } from './refusal.js';
-import { numbersRead, ownPlace } from './shape-numbers.js';
+import { settleLength, settleNumbers } from './shape-places.js';
 import { label, type Tracker } from './tracker.js';
 import type { Homogeneity, NumberPlace } from './types.js';
 
@@ -104,7 +104,10 @@ function isZero(node: Node, tracker: Tracker): boolean {
 export const resize: Behaviour = (node, tracker) => {
   const value = node.inputs[0] ?? '';
   const map = tracker.map(value);
-  if (map === undefined) return;
+  if (map === undefined) {
+    settleNumbers(node, 3, tracker, () => undefined);
+    return;
+  }
   const output = node.outputs[0]!;
   const [rank, after] = [tracker.shape(value)?.length, tracker.shape(output)?.[map.axis]];
   if (rank === undefined || after !== map.channels.length) {
@@ -117,14 +120,8 @@ export const resize: Behaviour = (node, tracker) => {
   const axes = intsAttribute(node, 'axes') ?? Array.from({ length: rank }, (_, i) => i);
   const at = axes.findIndex((a) => (a + rank) % rank === map.axis);
   if (node.opType === 'Resize' && (node.inputs[3] ?? '') !== '' && at >= 0) {
-    const size = numbersRead(node, 3, tracker)?.[at];
-    const place = size?.kind === 'number' ? ownPlace(node, 3, size.place, tracker) : undefined;
-    if (place !== undefined) tracker.shapeEntries.push({ place, channels: map.channels });
-    else if (size?.kind !== 'count' || !tracker.same(size.channels, map.channels)) {
-      tracker.pin(map.channels, refusal('SHAPE_NAMED', [label(node)]));
-      return;
-    }
-  }
+    if (!settleLength(node, 3, at, map.channels, tracker)) return;
+  } else settleNumbers(node, 3, tracker, () => undefined);
   const mode = node.attributes.get('coordinate_transformation_mode');
   if (mode?.type === 'string' && mode.value === 'tf_crop_and_resize') {
     // Beyond the map stands a constant of the node's own.

@@ -1,6 +1,6 @@
 import { allNames, uniqueName } from '../graph/edit.js';
 import type { Model, Node } from '../graph/ir.js';
-import { constantAt, type ConstantHolder, UseIndex } from '../graph/uses.js';
+import { constantAt, type ConstantHolder, freeNames, subgraphs, UseIndex } from '../graph/uses.js';
 import type { Refusal } from './refusal.js';
 import { refusal } from './refusal.js';
 import {
@@ -12,7 +12,7 @@ import {
   type ShapeEntry,
   type TargetNode,
 } from './types.js';
-import type { ShapeNumber } from './shape-numbers.js';
+import type { ShapeVector } from './shape-numbers.js';
 import { UnionFind } from './union-find.js';
 
 /** The axis of a value along which channels are followed. */
@@ -34,7 +34,7 @@ export class Tracker {
   readonly shapeEntries: ShapeEntry[] = [];
   readonly indexEntries: IndexEntry[] = [];
   /** Whole numbers that are computed from shapes, by value; see `shape-numbers.ts`. */
-  readonly numbers = new Map<string, readonly ShapeNumber[]>();
+  readonly numbers = new Map<string, ShapeVector>();
   readonly consumers: Consumer[] = [];
   readonly targets: TargetNode[] = [];
   readonly maps = new Map<string, AxisMap>();
@@ -47,6 +47,8 @@ export class Tracker {
   readonly homogeneityOf = new Map<number, Homogeneity>();
   /** See `ChannelSpace.uneven`. */
   readonly uneven = new Set<number>();
+  /** Values that depend on what is fed to the model, by more than its shape. */
+  private readonly fed: ReadonlySet<string>;
   private names: Set<string> | undefined;
 
   constructor(
@@ -54,6 +56,7 @@ export class Tracker {
     private readonly shapes: KnownShapes,
   ) {
     this.uses = new UseIndex(model.graph);
+    this.fed = fedValues(model);
   }
 
   shape(value: string): readonly number[] | undefined {
@@ -62,6 +65,11 @@ export class Tracker {
 
   constant(value: string): ConstantHolder | undefined {
     return value === '' ? undefined : constantAt(this.uses, value);
+  }
+
+  /** Whether a value depends on what is fed to the model: an activation, not a weight in some computed form. */
+  isActivation(value: string): boolean {
+    return this.fed.has(value);
   }
 
   /** `wanted`, or that with a number behind it: a name that nothing in the model has and that was not given away before. */
@@ -144,6 +152,16 @@ export class Tracker {
       if (c !== FIXED && RANK[level] > RANK[this.homogeneityOf.get(c) ?? 'any']) this.homogeneityOf.set(c, level);
     }
   }
+}
+
+function fedValues({ graph }: Model): Set<string> {
+  const fed = new Set(graph.inputs.map((i) => i.name).filter((name) => !graph.initializers.has(name)));
+  for (const node of graph.nodes) {
+    if (node.opType === 'Shape' || node.opType === 'Size') continue;
+    const reads = [...node.inputs, ...subgraphs(node).flatMap((inner) => [...freeNames(inner)])];
+    if (reads.some((name) => fed.has(name))) for (const output of node.outputs) fed.add(output);
+  }
+  return fed;
 }
 
 /** The weaker of two homogeneities. */

@@ -26,11 +26,24 @@ export interface Cut {
 
 /**
  * Where a whole number is stored: in the constant that the node making `output` reads as its input number `input` (other readers of that
- * constant keep the old number), or in an attribute of that node.
+ * constant keep the old number), or in an attribute of that node. Where that input is computed, or there is none, a constant of `instead` takes
+ * its place; likewise for an attribute.
  */
 export type NumberPlace =
-  | { readonly kind: 'constant'; readonly output: string; readonly input: number; readonly entry: number }
-  | { readonly kind: 'attribute'; readonly output: string; readonly attribute: string; readonly entry: number };
+  | {
+      readonly kind: 'constant';
+      readonly output: string;
+      readonly input: number;
+      readonly entry: number;
+      readonly instead?: { readonly dtype: 'int64' | 'int32'; readonly values: readonly number[] } | undefined;
+    }
+  | {
+      readonly kind: 'attribute';
+      readonly output: string;
+      readonly attribute: string;
+      readonly entry: number;
+      readonly instead?: readonly number[];
+    };
 
 /** A number that counts channels: the length of an axis in a shape, an offset of a Slice, the groups of a depthwise Conv. */
 export interface ShapeEntry {
@@ -39,6 +52,8 @@ export interface ShapeEntry {
   readonly channels: Int32Array;
   /** The number is negative: it counts from the end. */
   readonly fromEnd?: boolean;
+  /** The axis maps whose lengths the graph computes it from: once one of them changes, the number has to be written down. */
+  readonly counts?: readonly Int32Array[];
 }
 
 /** Constant indices along an axis with channels (Gather): they are renumbered with the cut. */

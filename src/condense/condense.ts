@@ -5,13 +5,11 @@ import { rowsAreFew, type DataNote } from '../diagnostics/calibration.js';
 import { CondenseError, ExitCode, raise, type Diagnostic } from '../diagnostics/diagnostic.js';
 import { errorNotReached, optionsConflict } from '../diagnostics/plan.js';
 import { interfacesDiffer } from '../diagnostics/verify.js';
-import { label } from '../channels/tracker.js';
+import { label, type KnownShapes } from '../channels/tracker.js';
 import { condensingSites } from '../channels/sites.js';
-import type { TargetNode } from '../channels/types.js';
-import { intAttribute } from '../graph/attributes.js';
+import type { ChannelAnalysis, TargetNode } from '../channels/types.js';
 import { parameterCount } from '../graph/edit.js';
-import type { Model, ModelSource, Node } from '../graph/ir.js';
-import { UseIndex } from '../graph/uses.js';
+import type { Model, ModelSource } from '../graph/ir.js';
 import { readModel } from '../onnx/index.js';
 import { countMacs } from '../graph/macs.js';
 import type { CondenseReport, NodeReport } from '../report/report.js';
@@ -79,10 +77,12 @@ export async function condense(model: Model | string, options: CondenseOptions):
       [prepared, reduced] = await attempt(false);
     const parametersAfter = parameterCount(reduced.model);
     const changed = reduced.model !== prepared.input;
+    const small = await shapesOf(reduced.model, prepared);
+    const nodes = nodeReports(prepared, changed ? small.shapes : undefined);
     const verification = changed ? await timed('verify', () => verifyReduced(prepared, reduced.model, options)) : null;
     if (verification !== null) {
       const missed = errorBudgetMissed(options, verification, parametersAfter);
-      if (missed !== undefined) throw new BudgetError(missed, nodeReports(prepared, reduced.model));
+      if (missed !== undefined) throw new BudgetError(missed, nodes);
     }
     const passed = verification?.verdict.passed ?? true;
     const status = !changed ? 'unchanged' : passed ? 'reduced' : 'check-failed';
@@ -102,15 +102,15 @@ export async function condense(model: Model | string, options: CondenseOptions):
           sha256: input.source?.sha256 ?? null,
           size: {
             parameters: parametersBefore,
-            macs: await macsOfOneRow(input, prepared),
+            macs: countMacs(input, (await shapesOf(input, prepared)).shapes) / small.rows,
             ...(input.source === undefined ? {} : { bytes: await fileBytes(input.source) }),
           },
         },
-        output: { size: { parameters: parametersAfter, macs: await macsOfOneRow(reduced.model, prepared) } },
+        output: { size: { parameters: parametersAfter, macs: countMacs(reduced.model, small.shapes) / small.rows } },
         method: options.method ?? 'span',
         provider: prepared.session.provider,
         rows: { fit, validation: folds.at(-1)!.length, check: checkRows.length },
-        nodes: nodeReports(prepared, changed ? reduced.model : undefined),
+        nodes,
         passes: [
           { name: 'order-nodes', changed: prepared.ordered, notes: [] },
           { name: 'fold-batch-normalization', changed: changed && prepared.folded.length > 0, notes: prepared.folded },
@@ -209,15 +209,19 @@ function withNodes(error: unknown, prepared: Prepared): never {
   throw new BudgetError(error.diagnostic, nodeReports(prepared, undefined));
 }
 
-/** @param reduced undefined where nothing was cut */
-function nodeReports({ analysis }: Prepared, reduced: Model | undefined): NodeReport[] {
-  return analysis.targets.map((target) => nodeReport(target, reduced));
+/** @param shapes of the reduced model; undefined where nothing was cut */
+function nodeReports({ analysis }: Prepared, shapes: KnownShapes | undefined): NodeReport[] {
+  return analysis.targets.map((target) => nodeReport(target, analysis, shapes));
 }
 
-/** Gemm outputs' width in the reduced model, found by the node's output name. */
-function nodeReport(target: TargetNode, reduced: Model | undefined): NodeReport {
-  const { node, width, refusal } = target;
-  const after = width === undefined || reduced === undefined ? width : widthIn(reduced, node);
+function nodeReport(
+  { node, width, refusal }: TargetNode,
+  { values }: ChannelAnalysis,
+  shapes: KnownShapes | undefined,
+): NodeReport {
+  const output = node.outputs[0]!;
+  const map = values.get(output);
+  const after = map === undefined || shapes === undefined ? width : shapes.get(output)?.[map.axis];
   return {
     node: label(node),
     opType: node.opType,
@@ -227,28 +231,23 @@ function nodeReport(target: TargetNode, reduced: Model | undefined): NodeReport 
   };
 }
 
-function widthIn(model: Model, node: Node): number | undefined {
-  const same = model.graph.nodes.find((n) => n.outputs[0] === node.outputs[0]);
-  const dims = same === undefined ? undefined : new UseIndex(model.graph).constant(same.inputs[1] ?? '')?.dims;
-  if (same === undefined || dims === undefined) return undefined;
-  if (same.opType === 'Conv') return dims[0];
-  if (same.opType === 'ConvTranspose') return dims[1]! * intAttribute(same, 'group', 1);
-  return same.opType === 'Gemm' && intAttribute(same, 'transB', 0) !== 0 ? dims[0] : dims[1];
-}
-
 /** Bytes of the model's file and of its external data. */
 async function fileBytes({ path: file, byteLength, externalFiles }: ModelSource): Promise<number> {
   const data = await Promise.all(externalFiles.map((name) => stat(path.join(path.dirname(file), name))));
   return data.reduce((sum, { size }) => sum + size, byteLength);
 }
 
-async function macsOfOneRow(model: Model, { data, session }: Prepared): Promise<number> {
+/** Shapes of a model's values for the smallest feed, and how many rows that has. */
+async function shapesOf(
+  model: Model,
+  { data, session }: Prepared,
+): Promise<{ readonly shapes: KnownShapes; readonly rows: number }> {
   const rows = data.fitData.fixedBatch ?? 1;
   const feeds = gatherRows(
     data.fitData,
     Int32Array.from({ length: rows }, (_, i) => i),
   );
-  return countMacs(model, await probeShapes(model, feeds, session)) / rows;
+  return { shapes: await probeShapes(model, feeds, session), rows };
 }
 
 function warningsOf({ analysis, providerNotes }: Prepared, fit: number): DataNote[] {

@@ -332,13 +332,20 @@ describe('refusals', () => {
       ['h', 'a'],
     ],
     [
-      'a weight that is computed',
+      'a product of two activations over their channels',
       network([
         head,
         node('Gemm', ['x', 'w35b'], ['k']),
-        node('MatMul', ['h', 'kt'], ['y']),
         node('Transpose', ['k'], ['kt']),
+        node('MatMul', ['h', 'kt'], ['y']),
       ]),
+      'h',
+      'ATTENTION_QK',
+      ['y'],
+    ],
+    [
+      'a weight that is computed',
+      network([head, node('Abs', ['w54'], ['a']), node('MatMul', ['h', 'a'], ['y'])]),
       'y',
       'WEIGHT_NOT_CONSTANT',
       ['y'],

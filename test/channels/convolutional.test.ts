@@ -77,7 +77,6 @@ describe('refusals', () => {
     ['a window over the channels', 'SLIDING_WINDOW', ['c2']],
     ['a pool over the channels', 'SLIDING_WINDOW', ['MaxPool1']],
     ['a window of one channel', 'OPERATOR_MIXES', ['c2']],
-    ['a divisor that is the number of channels', 'OPERATOR_MIXES', ['Div1']],
   ])('%s', async (name, code, culprits) => {
     const model = convModel([3, 6, 6], (net) => {
       const map = net.conv('x', [3, 4]);
@@ -90,12 +89,6 @@ describe('refusals', () => {
       if (name.startsWith('a window of')) return net.conv(turned(), [6, 2], { kernel: [1, 3], attributes: {} });
       if (name.startsWith('a pool')) return net.conv(net.op('MaxPool', [turned()], { kernel_shape: [2, 1] }), [6, 2]);
       if (name.startsWith('Resize')) return net.conv(net.op('Resize', [map, '', net.floats(1, 2, 1, 1)]), [8, 2]);
-      if (name.startsWith('a divisor')) {
-        const count = net.op('Gather', [net.op('Shape', [map]), net.ints(1)]);
-        const half = net.op('Div', [count, net.ints(2)]);
-        const zero = net.ints(0);
-        return net.conv(net.op('Slice', [map, zero, half, net.ints(1)]), [2, 2]);
-      }
       const first = net.conv(map, [4, 4]);
       const last = net.nodes.at(-1)!;
       if (name.startsWith('a weight')) {

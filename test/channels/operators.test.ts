@@ -56,6 +56,19 @@ const logical = (opType: string): Case => ({
   ],
   verdict: 'couples',
 });
+/** Over a pair of values of each channel, h and h². */
+const normalizing = (opType: string, parameters: string[], opset = 17): Case => ({
+  between: [
+    node('Unsqueeze', ['h', 'last'], ['u']),
+    node('Mul', ['u', 'u'], ['squares']),
+    node('Concat', ['u', 'squares'], ['pairs'], { axis: 2 }),
+    node(opType, ['pairs', ...parameters], ['n'], { axis: -1 }),
+    node('ReduceSum', ['n', 'last'], ['a'], { keepdims: 0 }),
+  ],
+  verdict: 'carries',
+  constants: [integers('last', [2]), ...parameters.map((name) => weights(name, [2]))],
+  opset,
+});
 const alongRows = (opType: string): Case => ({
   between: [node(opType, ['h'], ['a'], { axis: 0 })],
   verdict: 'carries',
@@ -264,6 +277,9 @@ const CASES: Record<string, Case> = {
     verdict: 'carries',
     constants: [integers('two', [2])],
   },
+  LayerNormalization: normalizing('LayerNormalization', ['scale', 'shift']),
+  RMSNormalization: normalizing('RMSNormalization', ['scale'], 23),
+  SimplifiedLayerNormalization: normalizing('SimplifiedLayerNormalization', ['scale']),
   ...all(
     [
       'ReduceMean',

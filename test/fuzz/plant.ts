@@ -22,6 +22,14 @@ export function plant(model: Model, analysis: ChannelAnalysis, channel: number, 
   // Indices would have to be renumbered, and a number that several nodes read would change for all of them.
   if (analysis.indexEntries.some((entry) => entry.channels.includes(channel))) return undefined;
   const numbers = analysis.shapeEntries.filter((entry) => entry.channels.includes(channel));
+  // A number that the model computes, or does without, would have to be written down first.
+  if (
+    analysis.shapeEntries.some(
+      ({ place, channels, counts = [] }) =>
+        place.instead !== undefined && [channels, ...counts].some((map) => map.includes(channel)),
+    )
+  )
+    return undefined;
   const uses = new UseIndex(model.graph);
   const holderOf = (place: NumberPlace & { kind: 'constant' }): string =>
     model.graph.nodes.find((n) => n.outputs[0] === place.output)!.inputs[place.input]!;

@@ -14,7 +14,20 @@ const KINDS = [
   ...['conv', 'conv', 'conv', 'conv', 'strided', 'transposed', 'overlapping', 'depthwise', 'multiplied'],
   ...['relu', 'relu', 'sigmoid', 'swish', 'normalised', 'factor', 'pool', 'average'],
   ...['residual', 'residual', 'projection', 'optionA', 'pair', 'product', 'concat', 'concat', 'split', 'slices'],
-  ...['gather', 'shuffle', 'nhwc', 'gate', 'resize', 'pad', 'grouped', 'output'],
+  ...[
+    'gather',
+    'shuffle',
+    'nhwc',
+    'gate',
+    'resize',
+    'pad',
+    'grouped',
+    'output',
+    'attention',
+    'attention',
+    'halves',
+    'chunks',
+  ],
 ] as const;
 
 /** One step; `from` and `other` choose among the values there are, `size` among widths and offsets. */
@@ -208,6 +221,24 @@ class Builder {
         push(net.op('Concat', [net.op('Relu', [behind]), front], { axis: 1 }));
         return;
       }
+      case 'halves': {
+        if (channels < 2) return;
+        const half = net.op('Div', [net.op('Gather', [net.op('Shape', [name]), net.ints(1)]), net.ints(2)]);
+        const part = (from: string, to: string): string => net.op('Slice', [name, from, to, net.ints(1)]);
+        const [front, behind] = [part(net.ints(0), half), part(half, net.ints(2 ** 31 - 1))];
+        push(net.op('Concat', [net.op('Sigmoid', [behind]), front], { axis: 1 }));
+        return;
+      }
+      case 'chunks': {
+        if (channels % 2 !== 0) return;
+        const parts = net.ops('Split', [name], 2, { axis: 1 });
+        push(net.conv(parts[0]!, [channels / 2, 3], { bias }), { channels: 3 });
+        push(parts[1]!, { channels: channels / 2 });
+        return;
+      }
+      case 'attention':
+        push(this.attention(value, outputs, bias ? 2 : 1, size % 2 === 0), { channels: outputs });
+        return;
       case 'gather':
         push(
           net.op('Gather', [name, net.ints(...Array.from({ length: channels }, (_, i) => (i + size) % channels))], {
@@ -247,6 +278,27 @@ class Builder {
       case 'output':
         this.outputs.push(net.op('Identity', [name]));
     }
+  }
+
+  /** Every position looks at all others; with the projections in one, or apart. */
+  private attention({ name, channels, height, width }: Value, outputs: number, heads: number, packed: boolean): string {
+    const { net } = this;
+    const inner = 2 * heads;
+    const flat = net.op('Reshape', [name, net.ints(0, channels, -1)]);
+    const tokens = net.op('Transpose', [flat], { perm: [0, 2, 1] });
+    const all = packed ? net.linear(tokens, [channels, 3 * inner]) : undefined;
+    const parts =
+      all === undefined
+        ? [0, 1, 2].map(() => net.linear(tokens, [channels, inner]))
+        : net.ops('Split', [all, net.ints(inner, inner, inner)], 3, { axis: -1 });
+    const [q, k, v] = parts.map((part) =>
+      net.op('Transpose', [net.op('Reshape', [part, net.ints(0, 0, heads, 2)])], { perm: [0, 2, 1, 3] }),
+    ) as [string, string, string];
+    const scores = net.product(q, net.op('Transpose', [k], { perm: [0, 1, 3, 2] }));
+    const attended = net.product(net.op('Softmax', [scores], { axis: -1 }), v);
+    const joined = net.op('Reshape', [net.op('Transpose', [attended], { perm: [0, 2, 1, 3] }), net.ints(0, 0, inner)]);
+    const out = net.op('Transpose', [net.linear(joined, [inner, outputs])], { perm: [0, 2, 1] });
+    return net.op('Reshape', [out, net.ints(0, outputs, height, width)]);
   }
 
   private conv(value: Value, outputs: number, bias: boolean, kernel: [number, number] = [3, 3]): void {
