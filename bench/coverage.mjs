@@ -152,7 +152,9 @@ async function unexplained(model, data) {
   }
 }
 
-const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
+function median(values) {
+  return values.toSorted((a, b) => a - b)[values.length >> 1];
+}
 
 /** One reduction: its figures, or why there is none. */
 async function attempt(model, settings, entry) {

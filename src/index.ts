@@ -5,6 +5,7 @@ export type { CondenseOptions, Method, ProgressEvent } from './condense/options.
 export { readModel, writeModel, decodeModel, encodeModel } from './onnx/index.js';
 export type { ExternalDataOptions, WriteOptions, WrittenModel } from './onnx/index.js';
 export { CondenseError, ExitCode, formatDiagnostic, type Diagnostic } from './diagnostics/diagnostic.js';
+export type { Plan, PlannedSpace } from './plan/plan.js';
 export { parameterCount } from './graph/edit.js';
 export type { Attribute, Dimension, Graph, Model, ModelSource, Node, ValueInfo } from './graph/ir.js';
 export type { DataType, Tensor, TensorStorage } from './graph/tensor.js';

@@ -116,12 +116,24 @@ function usableWeight(node: Node, value: string, tracker: Tracker): ConstantHold
 /** The constant weight of a node, if it can be rewritten for this node alone. */
 export function usableConstant(node: Node, value: string, tracker: Tracker): ConstantHolder | Refusal {
   const weight = tracker.constant(value);
-  if (weight === undefined) return refusal('WEIGHT_NOT_CONSTANT', [label(node)]);
+  if (weight === undefined)
+    return refusal(isDequantized(value, tracker) ? 'QUANTIZED' : 'WEIGHT_NOT_CONSTANT', [label(node)]);
   if (!WEIGHT_TYPES.has(weight.tensor.dtype))
     return refusal('WEIGHT_TYPE', [label(node)], `the weight is of type ${weight.tensor.dtype}`);
   if (tracker.constantUseCount(weight.name) > 1) return refusal('WEIGHT_SHARED', [label(node)]);
   return weight;
 }
+
+/** Whether a value is made from quantised numbers that are constant. */
+function isDequantized(value: string, tracker: Tracker): boolean {
+  const maker = tracker.uses.producer(value)?.node;
+  return maker?.opType === 'DequantizeLinear' && tracker.constant(maker.inputs[0] ?? '') !== undefined;
+}
+
+/** Matrix products and convolutions of quantised numbers, whose weights carry scales and zero points of their own. */
+export const quantized: Behaviour = (node, tracker) => {
+  refuse(node, refusal('QUANTIZED', [label(node)]), tracker);
+};
 
 /** The constant that the only reader of `output`, an Add, adds to it along the last axis. */
 function addedBias(output: string, outputs: number, tracker: Tracker): BiasPlace {

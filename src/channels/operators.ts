@@ -12,7 +12,7 @@ import {
   type Behaviour,
 } from './behaviours.js';
 import { convolution } from './convolution.js';
-import { gemm, matmul } from './linear.js';
+import { gemm, matmul, quantized } from './linear.js';
 import { gather, slice, split } from './select-operators.js';
 import { pad, pool, resize } from './spatial.js';
 
@@ -161,8 +161,15 @@ export const OPERATORS: ReadonlyMap<string, Behaviour> = new Map<string, Behavio
   ),
 ]);
 
+/** Products of quantised numbers, of the default domain and of the runtime's own. */
+const QUANTIZED: ReadonlySet<string> = new Set([
+  ...['QLinearConv', 'QLinearMatMul', 'ConvInteger', 'MatMulInteger'],
+  ...['QGemm', 'MatMulIntegerToFloat', 'DynamicQuantizeMatMul', 'MatMulNBits'],
+]);
+
 /** The behaviour of an operator: that of the table, or `mix`. */
 export function behaviourOf(opType: string, domain: string): Behaviour {
+  if (QUANTIZED.has(opType) && ['', 'com.microsoft'].includes(domain)) return quantized;
   return (domain === '' ? OPERATORS.get(opType) : undefined) ?? mix;
 }
 

@@ -22,6 +22,7 @@ export const REFUSALS = {
   WEIGHT_NOT_CONSTANT: 'the weight is computed at run time, not a constant',
   WEIGHT_SHARED: 'the weight is used at more than one place',
   WEIGHT_TYPE: 'the weight is not of a floating-point type that can be rewritten',
+  QUANTIZED: 'the weight is quantised: condense the model before it is quantised',
   COUPLED_TO_FIXED: 'the channels are combined with a value whose channels cannot be removed',
   SHAPE_NAMED: 'a shape that is computed at run time names the number of channels',
   SHAPE_UNKNOWN: 'the shape of a value in the way could not be found out',

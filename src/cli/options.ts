@@ -25,6 +25,9 @@ export interface CliOptions {
   readonly inPlace?: boolean;
   readonly externalData?: string | true;
   readonly externalThreshold?: number;
+  /** The file that `--plan` names; the library takes the plan itself. */
+  readonly plan?: string;
+  readonly planOut?: string;
   readonly imageSize?: readonly [number, number];
   readonly layout?: ImageOptions['layout'];
   readonly scale?: readonly number[];
@@ -35,7 +38,7 @@ export interface CliOptions {
 }
 
 /** The options on images gathered into the one of the library; without it where none is given. */
-export function withImages<T extends CliOptions>(options: T): T & { readonly images?: ImageOptions } {
+export function withImages<T extends Partial<CliOptions>>(options: T): T & { readonly images?: ImageOptions } {
   const { imageSize, layout, scale, mean, std, crop, colours, ...rest } = options;
   const given = Object.entries({ size: imageSize, layout, scale, mean, std, crop, colours }).filter(
     ([, v]) => v !== undefined,
@@ -43,7 +46,7 @@ export function withImages<T extends CliOptions>(options: T): T & { readonly ima
   return { ...rest, ...(given.length === 0 ? {} : { images: Object.fromEntries(given) }) } as T;
 }
 
-type ReduceKey = Exclude<keyof CondenseOptions, 'onProgress'> | keyof CliOptions;
+type ReduceKey = Exclude<keyof CondenseOptions, 'onProgress' | 'plan'> | keyof CliOptions;
 
 /** One command-line option: the same key as in the library, so that a rename shows up as a type error. */
 export interface OptionSpec {
@@ -190,6 +193,20 @@ export const OPTIONS: readonly OptionSpec[] = [
     commands: REDUCE,
   },
   {
+    key: 'keepMacs',
+    flags: '--keep-macs <r|n>',
+    description: 'multiply-accumulates per row that may stay: at most 1 a ratio, above a count',
+    parse: positiveNumber('--keep-macs'),
+    commands: REDUCE,
+  },
+  {
+    key: 'size',
+    flags: '--size <size>',
+    description: 'bytes that the file may have, like 2MB (10^6 bytes)',
+    parse: bytes('--size'),
+    commands: REDUCE,
+  },
+  {
     key: 'keep',
     flags: '--keep <node=width>',
     description: 'width of one node, node=64 or node=50%, repeatable',
@@ -201,6 +218,18 @@ export const OPTIONS: readonly OptionSpec[] = [
     flags: '--round-to <n>',
     description: 'widths of convolutions are multiples of n where they were (default 8; 1 for any width)',
     parse: positiveInteger('--round-to'),
+    commands: REDUCE,
+  },
+  {
+    key: 'plan',
+    flags: '--plan <file>',
+    description: 'apply the widths of a plan, without a search',
+    commands: REDUCE,
+  },
+  {
+    key: 'planOut',
+    flags: '--plan-out <file>',
+    description: 'write the widths that were found, to be read, edited and given to --plan',
     commands: REDUCE,
   },
   {
@@ -270,7 +299,7 @@ export const OPTIONS: readonly OptionSpec[] = [
     key: 'memory',
     flags: '--memory <size>',
     description: 'for cached values and batches (default 2GB)',
-    parse: bytes,
+    parse: bytes('--memory'),
     commands: REDUCE,
   },
   {

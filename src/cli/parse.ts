@@ -58,12 +58,14 @@ export function maxError(text: string): number {
 }
 
 /** `2GB`, `500MB`, or bytes. Decimal units. */
-export function bytes(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)\s*([kMGT]?)B?$/i.exec(text);
-  const unit = { '': 1, k: 1e3, m: 1e6, g: 1e9, t: 1e12 }[(match?.[2] ?? '').toLowerCase()];
-  return match === null || unit === undefined
-    ? raise(optionInvalid('--memory', text, 'a size like 2GB or 500MB'))
-    : Number(match[1]) * unit;
+export function bytes(option: string): (text: string) => number {
+  return (text) => {
+    const match = /^(\d+(?:\.\d+)?)\s*([kMGT]?)B?$/i.exec(text);
+    const unit = { '': 1, k: 1e3, m: 1e6, g: 1e9, t: 1e12 }[(match?.[2] ?? '').toLowerCase()];
+    return match === null || unit === undefined || Number(match[1]) === 0
+      ? raise(optionInvalid(option, text, 'a size like 2GB or 500MB'))
+      : Number(match[1]) * unit;
+  };
 }
 
 /** `node=64` or `node=50%`, split at the last `=`. */

@@ -6,15 +6,16 @@ import { ExitCode, formatDiagnostic, raise, type Diagnostic } from '../diagnosti
 import { outputUnwritable } from '../diagnostics/onnx.js';
 import { checkFailed } from '../diagnostics/verify.js';
 import type { Model } from '../graph/ir.js';
-import { removeOnExit } from '../onnx/atomic-file.js';
+import { removeOnExit, writeFileAtomically } from '../onnx/atomic-file.js';
 import { readModel, writeModel } from '../onnx/index.js';
+import { planText, readPlan } from '../plan/plan-file.js';
 import { formatCondenseReport } from '../report/format.js';
 import type { CondenseReport } from '../report/report.js';
 import type { CliOptions } from './options.js';
 import { ProgressLine } from './progress.js';
 import type { Streams } from './streams.js';
 
-export type ReduceOptions = CondenseOptions & CliOptions;
+export type ReduceOptions = Omit<CondenseOptions, 'plan'> & CliOptions;
 
 function outputIsInput(file: string): Diagnostic {
   return {
@@ -33,13 +34,15 @@ export async function reduceCommand(
   options: ReduceOptions,
   streams: Streams,
 ): Promise<number> {
-  const { gate, json, quiet, inPlace, externalData, externalThreshold, ...condenseOptions } = options;
+  const { gate, json, quiet, inPlace, externalData, externalThreshold, plan, planOut, ...condenseOptions } = options;
   if ((await sameFile(input, output)) && inPlace !== true) raise(outputIsInput(output));
+  const given = plan === undefined ? undefined : await readPlan(plan);
   const model = await readModel(input);
   const progress = new ProgressLine(streams.stderr);
   const show = quiet !== true && streams.stderr.isTTY;
   const { model: reduced, report } = await condense(model, {
     ...condenseOptions,
+    ...(given === undefined ? {} : { plan: given }),
     ...(show
       ? {
           onProgress: (event) => {
@@ -51,6 +54,7 @@ export async function reduceCommand(
     progress.clear();
   });
 
+  if (planOut !== undefined && report.plan !== undefined) await writeFileAtomically(planOut, planText(report.plan));
   let final = report;
   if (report.status === 'unchanged') {
     const files = (await sameFile(input, output)) ? [output] : await copyModel(model, input, output);

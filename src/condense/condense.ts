@@ -11,7 +11,7 @@ import type { ChannelAnalysis, TargetNode } from '../channels/types.js';
 import { parameterCount } from '../graph/edit.js';
 import type { Model, ModelSource } from '../graph/ir.js';
 import { readModel } from '../onnx/index.js';
-import { countMacs } from '../report/macs.js';
+import { countMacs } from '../graph/macs.js';
 import type { CondenseReport, NodeReport } from '../report/report.js';
 import { Blas } from '../runtime/blas.js';
 import { resolveProvider, type ProviderChoice } from '../runtime/providers.js';
@@ -26,7 +26,10 @@ import { checkOutputNames } from './names.js';
 import type { CondenseOptions } from './options.js';
 import { dataInputs, prepare, type Prepared } from './prepare.js';
 import { withProvenance } from './provenance.js';
-import { reduceByCosine, reduceBySpan, reduceExactly, type Reduced } from './reduce.js';
+import { reduceByCosine } from './reduce-cosine.js';
+import { reduceExactly } from './reduce-exact.js';
+import { reduceBySpan } from './reduce-span.js';
+import type { Reduced } from './reduced.js';
 
 /** What {@link condense} gives back. */
 export interface Condensed {
@@ -130,26 +133,34 @@ function reduceWith(prepared: Prepared, options: CondenseOptions): Promise<Reduc
 /** Options that cannot hold together. @throws CondenseError */
 function checkOptions(options: CondenseOptions): void {
   const method = options.method ?? 'span';
-  const budgets = [options.keepParams, options.maxError].filter((b) => b !== undefined).length;
-  if (budgets > 1)
-    raise(optionsConflict('--keep-params and --max-error cannot be given together', 'Choose one budget.'));
-  if (method === 'exact' && (budgets > 0 || options.keep !== undefined)) {
+  const { keepParams, keepMacs, size, maxError, keep, plan } = options;
+  const budgeted = [keepParams, keepMacs, size, maxError].some((b) => b !== undefined);
+  if (method === 'exact' && (budgeted || keep !== undefined)) {
     raise(
       optionsConflict(
         '--method exact removes all that is provably redundant and takes no budget',
-        'Leave out --keep-params, --max-error and --keep, or use --method span.',
+        'Leave out budgets and --keep, or use --method span.',
       ),
     );
   }
+  if (plan !== undefined && method !== 'span')
+    raise(optionsConflict('--plan belongs to --method span', 'Leave out one of them.'));
+  if (plan !== undefined && (budgeted || keep !== undefined))
+    raise(optionsConflict('--plan sets every width', 'Leave out budgets and --keep, or edit the plan.'));
   if (method !== 'exact' && options.evidence !== undefined)
     raise(optionsConflict('--evidence belongs to --method exact', 'Leave it out.'));
   if (method !== 'cosine' && options.threshold !== undefined)
     raise(optionsConflict('--threshold belongs to --method cosine', 'Leave it out.'));
   if (method === 'cosine' && options.keep !== undefined)
     raise(optionsConflict('--keep does not apply to --method cosine', 'Use --threshold node=value.'));
-  if (options.keepParams !== undefined && !(options.keepParams > 0)) {
-    raise(optionsConflict('--keep-params must be above 0', 'At most 1 is a ratio, above it a count of parameters.'));
-  }
+  for (const [option, value] of [
+    ['--keep-params', keepParams],
+    ['--keep-macs', keepMacs],
+    ['--size', size],
+    ['--max-error', maxError],
+  ] as const)
+    if (value !== undefined && !(value > 0))
+      raise(optionsConflict(`${option} must be above 0`, 'Give another number.'));
   if (options.tolerance !== undefined) parseTolerance(options.tolerance);
 }
 

@@ -1,4 +1,5 @@
 import type { ImageOptions } from '../calibration/sources/images.js';
+import type { Plan } from '../plan/plan.js';
 import type { ProviderChoice } from '../runtime/providers.js';
 
 /** How redundant channels are found and absorbed; see docs/architecture.md. */
@@ -33,10 +34,16 @@ export interface CondenseOptions {
   readonly streams?: 'rotate' | 'select';
   /** Budget: parameters that may stay; at most 1 is a ratio of the input's, above it a count. Never exceeded. */
   readonly keepParams?: number;
+  /** Budget: multiply-accumulates for one row that may stay; at most 1 is a ratio of the input's. Never exceeded. */
+  readonly keepMacs?: number;
+  /** Budget: bytes that the written file may have, external data included. Never exceeded. */
+  readonly size?: number;
   /** Widths by node (its name, else the name of its output): a count, or a share of its width as `{ ratio }`. */
   readonly keep?: ReadonlyMap<string, number | { readonly ratio: number }>;
   /** Widths of convolutions are multiples of this where the original's are; 1 for any width. Default 8, or less where the budget needs it. */
   readonly roundTo?: number;
+  /** Widths of all spaces as a former run reported them (`report.plan`): applied as they are, without a search. */
+  readonly plan?: Plan;
   /** Budget: the smallest model whose NRMSE on validation rows is at most this. */
   readonly maxError?: number;
   /** Only nodes whose name matches one of these (exact, or with `*` and `?`). */

@@ -4,9 +4,10 @@ import type { InputSpec } from '../calibration/sources/source.js';
 import type { Batch } from '../calibration/stream.js';
 import { analyseChannels } from '../channels/analysis.js';
 import type { ChannelAnalysis } from '../channels/types.js';
-import { countMacs } from '../report/macs.js';
+import { countMacs } from '../graph/macs.js';
 import { dataKeyMissing, dataTooFewRows, type DataNote } from '../diagnostics/calibration.js';
 import { raise } from '../diagnostics/diagnostic.js';
+import { modelQuantized } from '../diagnostics/graph.js';
 import type { Feeds } from '../graph/feeds.js';
 import type { Model } from '../graph/ir.js';
 import { elementCount } from '../graph/tensor.js';
@@ -55,6 +56,9 @@ export interface CalibrationRows {
   readonly notes: readonly DataNote[];
 }
 
+/** Every fold of the fit rows. */
+export const ALL_FOLDS = Array.from({ length: FOLDS }, (_, f) => f);
+
 const DEFAULT_HOLDOUT = 0.2;
 /** Most rows per run when memory does not limit them. */
 const MOST_ROWS = 2048;
@@ -88,6 +92,9 @@ export async function prepare(model: Model, options: CondenseOptions, blas: Blas
   // No shapes: the probes may be at fault, or the model, which must load by itself even if nothing in it can be condensed.
   if (shapes.size === feeds.size) await withSession(original, session, () => Promise.resolve());
   const analysis = analyseChannels(original, shapes, nameFilter(options.include, options.exclude));
+  const { targets } = analysis;
+  if (targets.length > 0 && targets.every((t) => t.refusal?.code === 'QUANTIZED'))
+    raise(modelQuantized(targets.length));
   checkNodeNames(analysis, options);
   const { fixedBatch } = rows.fitData;
   const batch = fixedBatch ?? options.batch ?? rowsPerRun(shapes, probe.length, memory);

@@ -1,6 +1,7 @@
 import type { Model } from '../graph/ir.js';
 import type { VerificationReport } from '../verify/report-types.js';
 import { VERSION } from '../version.js';
+import type { Plan } from '../plan/plan.js';
 import type { CondenseOptions } from './options.js';
 
 /** Namespace of the metadata that is written into reduced models. */
@@ -20,7 +21,7 @@ export function withProvenance(
   const settings = Object.fromEntries(
     Object.entries(rest)
       .filter(([, value]) => value !== undefined)
-      .map(([key, value]) => [key, value instanceof Map ? Object.fromEntries(value) : value]),
+      .map(([key, value]) => [key, settingOf(key, value)]),
   );
   const figures = check?.outputs.map((o) => ({
     output: o.output,
@@ -39,4 +40,10 @@ export function withProvenance(
   ];
   const others = model.metadata.filter((entry) => !entry.key.startsWith(`${NAMESPACE}.`));
   return { ...model, metadata: [...others, ...entries.map(([key, value]) => ({ key: `${NAMESPACE}.${key}`, value }))] };
+}
+
+/** An option's value as it is recorded; of a plan the widths. */
+function settingOf(key: string, value: unknown): unknown {
+  if (key === 'plan') return (value as Plan).spaces.map((s) => s.keep);
+  return value instanceof Map ? Object.fromEntries(value as Map<string, unknown>) : value;
 }

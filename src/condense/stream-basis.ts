@@ -5,7 +5,7 @@ import type { Model } from '../graph/ir.js';
 import type { Blas } from '../runtime/blas.js';
 import { streamRotation } from '../select/stream-rotation.js';
 import { positionsOf, rotateStreams, type Rotation } from '../../passes/rotate-streams.js';
-import type { PassNote } from './reduce.js';
+import type { PassNote } from './reduced.js';
 import type { ModelMoments } from './model-moments.js';
 import type { ChannelAnalysis, ChannelSpace } from '../channels/types.js';
 

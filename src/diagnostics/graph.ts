@@ -9,3 +9,12 @@ export function graphHasCycle(file?: string): Diagnostic {
     exitCode: ExitCode.ModelInvalid,
   };
 }
+
+export function modelQuantized(nodes: number): Diagnostic {
+  return {
+    code: 'MODEL_QUANTIZED',
+    message: `the model is quantised: all of its ${nodes} matrix products and convolutions have quantised weights`,
+    advice: 'Condense the model in floating point first, then quantise the result.',
+    exitCode: ExitCode.ModelInvalid,
+  };
+}

@@ -1,12 +1,34 @@
+import type { Limit } from '../plan/limits.js';
 import { ExitCode, type Diagnostic } from './diagnostic.js';
 
-export function budgetTooSmall(wanted: number, smallest: number, total: number): Diagnostic {
+export function budgetTooSmall({ option, unit, most, full }: Limit, smallest: number): Diagnostic {
+  const figure = (value: number): string => (Number.isInteger(value) ? String(value) : value.toPrecision(4));
   return {
     code: 'BUDGET_TOO_SMALL',
-    message: `${wanted} parameters cannot be reached: the smallest possible model has ${smallest} (${(smallest / total).toPrecision(3)} of the input)`,
-    where: '--keep-params',
-    advice: 'Ask for more parameters; what cannot be removed is listed with its reasons.',
+    message: `${figure(most)} ${unit} cannot be reached: the smallest possible model has ${figure(smallest)} (${(smallest / full).toPrecision(3)} of the input)`,
+    where: option,
+    advice: `Ask for more ${unit}; what cannot be removed is listed with its reasons.`,
     exitCode: ExitCode.BudgetUnreachable,
+  };
+}
+
+export function planMismatch(reason: string): Diagnostic {
+  return {
+    code: 'PLAN_MISMATCH',
+    message: `the plan does not fit the model: ${reason}`,
+    where: '--plan',
+    advice: 'Make a plan for this model, with the same --include and --exclude.',
+    exitCode: ExitCode.Usage,
+  };
+}
+
+export function planUnreadable(file: string, reason: string): Diagnostic {
+  return {
+    code: 'PLAN_UNREADABLE',
+    message: `the plan cannot be read: ${reason}`,
+    where: file,
+    advice: 'Give a file that --plan-out wrote.',
+    exitCode: ExitCode.Usage,
   };
 }
 

@@ -4,6 +4,8 @@ import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
+import { raise } from '../diagnostics/diagnostic.js';
+import { outputUnwritable } from '../diagnostics/onnx.js';
 import { fileErrorCode } from './file-errors.js';
 
 /** Bytes per write call: one call takes less than 2 GiB. */
@@ -33,6 +35,15 @@ export async function commit(temporary: string, target: string): Promise<void> {
     renamed();
   }
   await syncFolder(path.dirname(target));
+}
+
+/** Writes a small text file whole or not at all. @throws CondenseError (usage) when it cannot be written */
+export async function writeFileAtomically(target: string, text: string): Promise<void> {
+  try {
+    await commit(await writeTemporary(target, [Buffer.from(text)]), target);
+  } catch (error) {
+    raise(outputUnwritable(target, error instanceof Error ? error.message : String(error)), error);
+  }
 }
 
 /**

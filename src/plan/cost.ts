@@ -1,18 +1,27 @@
 import { FIXED, type ChannelAnalysis } from '../channels/types.js';
 import { held } from '../channels/weights.js';
 import { parameterCount } from '../graph/edit.js';
+import { macsByNode } from '../graph/macs.js';
 import type { Model } from '../graph/ir.js';
-import { elementCount, isFloat } from '../graph/tensor.js';
+import { elementCount, isFloat, type DataType } from '../graph/tensor.js';
+import { constantAt, UseIndex } from '../graph/uses.js';
 
 /**
- * Parameters of the reduced model as a function of the widths: spaces interact, because a weight's size is the product of two widths.
- * Counts as `parameterCount` does.
+ * What the reduced model costs as a function of the widths. Spaces interact, because a weight's size is the product of two widths.
+ * Parameters count as `parameterCount` does, multiply-accumulates as `countMacs`.
  */
-export class ParameterCost {
-  private readonly tensors: readonly AxisTerms[];
+export class WidthCost {
+  private readonly tensors: readonly (AxisTerms & { readonly bytes: number })[];
   private readonly untouched: number;
+  private readonly products: readonly (AxisTerms & { readonly macsPerElement: number })[];
+  private readonly otherMacs: number;
+  private readonly bytesBefore: number;
 
-  constructor(model: Model, analysis: ChannelAnalysis) {
+  /**
+   * @param shapes of the model's values for one row of input
+   * @param rows that the shapes were taken with
+   */
+  constructor(model: Model, analysis: ChannelAnalysis, shapes: ReadonlyMap<string, readonly number[]>, rows: number) {
     const axesOf = new Map<string, Map<number, Int32Array>>();
     for (const cut of analysis.cuts) {
       const axes = axesOf.get(cut.holder) ?? new Map<number, Int32Array>();
@@ -20,15 +29,18 @@ export class ParameterCost {
       axesOf.set(cut.holder, axes);
     }
     const sizes = analysis.spaces.map((s) => s.channels.length);
-    const tensors: AxisTerms[] = [];
+    const axisTerms = (holder: string): readonly AxisTerm[] =>
+      held(model.graph, holder).dims.map((length, axis) =>
+        axisTerm(length, axesOf.get(holder)?.get(axis), analysis.spaceOf, sizes),
+      );
+    const tensors: (AxisTerms & { bytes: number; added: boolean })[] = [];
     let touched = 0;
-    for (const [holder, axes] of axesOf) {
-      const tensor = held(model.graph, holder);
-      if (!isFloat(tensor.dtype)) continue;
-      const terms = tensor.dims.map((length, axis) => axisTerm(length, axes.get(axis), analysis.spaceOf, sizes));
-      const term: AxisTerms = { terms };
+    for (const holder of axesOf.keys()) {
+      const { dtype } = held(model.graph, holder);
+      if (!isFloat(dtype)) continue;
+      const term = { terms: axisTerms(holder), bytes: bytesOf(dtype), added: false };
       tensors.push(term);
-      touched += sizeOf(term, sizes);
+      touched += parametersOf(term, sizes);
     }
     for (const consumer of analysis.consumers) {
       // A bias that absorption gives to a Gemm without one, or a scalar one that it lengthens, is new: counted for every width but the full
@@ -38,18 +50,59 @@ export class ParameterCost {
         bias.kind === 'extend' || (bias.kind === 'holder' && elementCount(held(model.graph, bias.holder).dims) === 1);
       if (!grows || consumer.features.every((f) => f === FIXED)) continue;
       const map = analysis.values.get(consumer.output);
-      const dims = held(model.graph, consumer.weight).dims;
+      const { dims, dtype } = held(model.graph, consumer.weight);
       const length = dims[consumer.outputWeightAxis]!;
-      if (length > 1) tensors.push({ terms: [axisTerm(length, map?.channels, analysis.spaceOf, sizes)] });
+      if (length > 1) {
+        const terms = [axisTerm(length, map?.channels, analysis.spaceOf, sizes)];
+        tensors.push({ terms, bytes: bytesOf(dtype), added: bias.kind === 'extend' });
+      }
     }
     this.tensors = tensors;
     this.untouched = parameterCount(model) - touched;
+    this.bytesBefore = tensors.filter((t) => !t.added).reduce((sum, t) => sum + t.bytes * productOf(t, sizes), 0);
+
+    // Every multiplication reads one weight: those of a node grow with its weight's elements. A product of two activations grows with the
+    // channels that pass through it.
+    const index = new UseIndex(model.graph);
+    const products: (AxisTerms & { macsPerElement: number })[] = [];
+    let otherMacs = 0;
+    for (const [node, macs] of macsByNode(model, shapes)) {
+      const weight = constantAt(index, node.inputs[1] ?? '');
+      const passing = weight === undefined ? analysis.values.get(node.outputs[0]!)?.channels : undefined;
+      if (passing !== undefined)
+        products.push({
+          terms: [axisTerm(passing.length, passing, analysis.spaceOf, sizes)],
+          macsPerElement: macs / rows / passing.length,
+        });
+      else if (weight === undefined || !axesOf.has(weight.name)) otherMacs += macs / rows;
+      else
+        products.push({
+          terms: axisTerms(weight.name),
+          macsPerElement: macs / rows / elementCount(weight.tensor.dims),
+        });
+    }
+    this.products = products;
+    this.otherMacs = otherMacs;
   }
 
   /** Parameters when space i keeps `widths[i]` of its removable channels. */
   parameters(widths: ArrayLike<number>): number {
-    return this.untouched + this.tensors.reduce((sum, t) => sum + sizeOf(t, widths), 0);
+    return this.untouched + this.tensors.reduce((sum, t) => sum + parametersOf(t, widths), 0);
   }
+
+  /** Multiply-accumulates for one row of input. */
+  macs(widths: ArrayLike<number>): number {
+    return this.otherMacs + this.products.reduce((sum, p) => sum + p.macsPerElement * productOf(p, widths), 0);
+  }
+
+  /** Bytes of weights that go with the channels: what the file becomes smaller by, names and shapes aside. */
+  bytesSaved(widths: ArrayLike<number>): number {
+    return this.bytesBefore - this.tensors.reduce((sum, t) => sum + t.bytes * productOf(t, widths), 0);
+  }
+}
+
+function bytesOf(dtype: DataType): number {
+  return dtype === 'float64' ? 8 : dtype === 'float32' ? 4 : 2;
 }
 
 /** Length of one axis: `fixed` + Σ per[i] · width of space[i]. */
@@ -78,13 +131,18 @@ function axisTerm(
   return { fixed, spaces: [...counts.keys()], per: [...counts].map(([space, count]) => count / sizes[space]!) };
 }
 
-function sizeOf({ terms }: AxisTerms, widths: ArrayLike<number>): number {
+function productOf({ terms }: AxisTerms, widths: ArrayLike<number>): number {
   let size = 1;
   for (const { fixed, spaces, per } of terms) {
     let length = fixed;
     for (let i = 0; i < spaces.length; i++) length += per[i]! * widths[spaces[i]!]!;
     size *= length;
   }
+  return size;
+}
+
+function parametersOf(tensor: AxisTerms, widths: ArrayLike<number>): number {
+  const size = productOf(tensor, widths);
   // A single element is no parameter.
   return size > 1 ? size : 0;
 }

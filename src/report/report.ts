@@ -1,3 +1,4 @@
+import type { Plan } from '../plan/plan.js';
 import type { RefusalCode } from '../channels/refusal.js';
 import type { VerificationReport } from '../verify/report-types.js';
 
@@ -34,8 +35,8 @@ export interface CondenseReport {
   readonly rows: { readonly fit: number; readonly validation: number; readonly check: number };
   readonly nodes: readonly NodeReport[];
   readonly passes: readonly { readonly name: string; readonly changed: boolean; readonly notes: readonly string[] }[];
-  /** Squared output error that the plan predicted, and the one on validation rows, where there was a plan. */
-  readonly plan?: { readonly predictedNrmse: number; readonly validationNrmse?: number };
+  /** Widths of all spaces with the error that was predicted, where there was a plan: what `--plan` takes. */
+  readonly plan?: Plan;
   readonly verification: VerificationReport | null;
   readonly warnings: readonly { readonly code: string; readonly message: string }[];
   readonly seconds: Readonly<Record<string, number>>;

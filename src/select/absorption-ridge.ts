@@ -49,7 +49,7 @@ export async function validatedRidge(
   const base = BASE_RIDGE[fit.products];
   const kept = Int32Array.from({ length: Math.ceil(n / 2) }, (_, i) => 2 * i);
   const weights = site.consumers.map((consumer) => readWeight(model, consumer));
-  const C = validation.xx(site.centred);
+  const C = site.centred ? covarianceAbout(validation, fit.meanX()) : validation.xx(false);
   const loss = async (lambda: number): Promise<number> => {
     const { T } = await absorb(fit.xx(site.centred), fit.meanX(), kept, lambda, { centred: site.centred, blas });
     const rest = expanded(T, kept, n);
@@ -70,6 +70,13 @@ export async function validatedRidge(
     else if (found > best.loss) break;
   }
   return best;
+}
+
+/** E (x − c)(x − c)ᵀ: what a fit with mean c leaves on other rows, their own mean included. */
+function covarianceAbout(moments: Moments, centre: Float64Array): Matrix {
+  const C = moments.xx(true);
+  const d = moments.meanX().map((m, i) => m - centre[i]!);
+  return { ...C, data: C.data.map((v, i) => v + d[Math.floor(i / C.cols)]! * d[i % C.cols]!) };
 }
 
 /** Rows per feature above which the base is taken as it is. */

@@ -6,11 +6,12 @@ import { shuffled } from '../../src/calibration/random.js';
 import type { Absorption } from '../../src/select/span.js';
 import { absorbAll } from '../../src/condense/absorb.js';
 import { parameterCount } from '../../src/graph/edit.js';
+import { countMacs } from '../../src/graph/macs.js';
 import type { Model, Node } from '../../src/graph/ir.js';
 import type { Tensor } from '../../src/graph/tensor.js';
 import { floatTensor } from '../../src/graph/tensor-data.js';
 import { zeros } from '../../src/linalg/matrix.js';
-import { ParameterCost } from '../../src/plan/cost.js';
+import { WidthCost } from '../../src/plan/cost.js';
 import { Blas } from '../../src/runtime/blas.js';
 import { probeShapes } from '../../src/runtime/shapes.js';
 import { cutChannels } from '../../passes/cut-channels.js';
@@ -124,12 +125,21 @@ const NETWORKS: Record<string, Model> = {
   ),
 };
 
-async function analyse(model: Model): Promise<ChannelAnalysis> {
+/** Rows that the shapes are taken with. */
+const ROWS = 2;
+
+function shapesOf(model: Model): Promise<ReadonlyMap<string, readonly number[]>> {
   const features = model.graph.inputs[0]!.shape![1] as number;
   const feeds = new Map([
-    ['x', { dtype: 'float32' as const, dims: [2, features], data: new Float32Array(2 * features) }],
+    ['x', { dtype: 'float32' as const, dims: [ROWS, features], data: new Float32Array(ROWS * features) }],
   ]);
-  return analyseChannels(model, await probeShapes(model, feeds, { provider: 'cpu' }));
+  return probeShapes(model, feeds, { provider: 'cpu' });
+}
+
+async function costOf(model: Model): Promise<{ analysis: ChannelAnalysis; cost: WidthCost }> {
+  const shapes = await shapesOf(model);
+  const analysis = analyseChannels(model, shapes);
+  return { analysis, cost: new WidthCost(model, analysis, shapes, ROWS) };
 }
 
 /** The model with `widths[i]` channels of space i left, whichever ones. */
@@ -154,29 +164,35 @@ async function cut(model: Model, analysis: ChannelAnalysis, widths: readonly num
 }
 
 describe.each(Object.entries(NETWORKS))('cost of widths: %s', (name, model) => {
-  it('is the number of parameters after the cut', async () => {
-    const analysis = await analyse(model);
+  it('is what the model has after the cut: parameters, multiply-accumulates, bytes of weights', async () => {
+    const { analysis, cost } = await costOf(model);
     expect(analysis.spaces.length).toBeGreaterThan(1);
-    const cost = new ParameterCost(model, analysis);
     for (let trial = 0; trial < 6; trial++) {
       // Between two (tensors of one element do not count as parameters) and all but one.
       const widths = analysis.spaces.map((s, i) => 2 + ((trial * 3 + i) % (s.channels.length - 2)));
-      expect(cost.parameters(widths)).toBe(parameterCount(await cut(model, analysis, widths)));
+      const reduced = await cut(model, analysis, widths);
+      expect(cost.parameters(widths)).toBe(parameterCount(reduced));
+      expect(cost.macs(widths)).toBeCloseTo(countMacs(reduced, await shapesOf(reduced)) / ROWS, 6);
+      const weights = (m: Model): number =>
+        [...m.graph.initializers.values()].reduce((sum, t) => sum + t.storage.byteLength, 0);
+      expect(cost.bytesSaved(widths)).toBe(weights(model) - weights(reduced));
     }
   });
 
   it('at full width is that of the model, with the biases that would be added', async () => {
-    const analysis = await analyse(model);
-    const full = new ParameterCost(model, analysis).parameters(analysis.spaces.map((s) => s.channels.length));
+    const { analysis, cost } = await costOf(model);
+    const full = cost.parameters(analysis.spaces.map((s) => s.channels.length));
     expect(full - parameterCount(model)).toBe(name.startsWith('Gemm without') ? 7 + 2 : 0);
   });
 
   it('grows with every width', async () => {
-    const analysis = await analyse(model);
-    const cost = new ParameterCost(model, analysis);
+    const { analysis, cost } = await costOf(model);
     const middle = analysis.spaces.map((s) => Math.floor(s.channels.length / 2));
     for (let i = 0; i < middle.length; i++) {
-      expect(cost.parameters(middle.with(i, middle[i]! + 1))).toBeGreaterThan(cost.parameters(middle));
+      const wider = middle.with(i, middle[i]! + 1);
+      expect(cost.parameters(wider)).toBeGreaterThan(cost.parameters(middle));
+      expect(cost.macs(wider)).toBeGreaterThan(cost.macs(middle));
+      expect(cost.bytesSaved(wider)).toBeLessThan(cost.bytesSaved(middle));
     }
   });
 });

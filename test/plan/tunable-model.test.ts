@@ -2,7 +2,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { keepMask } from '../../src/channels/keep.js';
 import { spanReduction } from '../../src/condense/span.js';
 import { parameterCount } from '../../src/graph/edit.js';
-import { ParameterCost } from '../../src/plan/cost.js';
+import { WidthCost } from '../../src/plan/cost.js';
 import { TunableModel, type Trial } from '../../src/plan/tunable-model.js';
 import { Blas } from '../../src/runtime/blas.js';
 import { keptIndices } from '../../src/channels/keep.js';
@@ -59,7 +59,7 @@ describe('a trial on the full widths', () => {
       };
       close(trial, await outputsOf(cut, feeds));
       close(original, await outputsOf(model, feeds));
-      expect(parameterCount(cut)).toBe(new ParameterCost(model, analysis).parameters([3, 3]));
+      expect(parameterCount(cut)).toBe(new WidthCost(model, analysis, new Map(), 1).parameters([3, 3]));
     },
   );
 });

@@ -1,0 +1,32 @@
+import type { DataNote } from '../diagnostics/calibration.js';
+import { deleteNewlyDead } from '../graph/edit.js';
+import type { Model } from '../graph/ir.js';
+import type { Plan } from '../plan/plan.js';
+import { cutChannels, type Reduction } from '../../passes/cut-channels.js';
+
+/** What a pass did, for the report. */
+export interface PassNote {
+  readonly name: string;
+  readonly changed: boolean;
+  readonly notes: readonly string[];
+}
+
+/** What a method made of the model. */
+export interface Reduced {
+  /** The input itself where nothing changed. */
+  readonly model: Model;
+  readonly passes: readonly PassNote[];
+  readonly warnings: readonly DataNote[];
+  readonly plan?: Plan;
+}
+
+/** Cuts, and deletes what the cut left without a reader. */
+export async function applyCut(
+  model: Model,
+  reduction: Reduction,
+): Promise<{ model: Model; changed: boolean; passes: PassNote[] }> {
+  const cut = await cutChannels.run(model, reduction);
+  const notes: PassNote = { name: cutChannels.name, changed: cut.changed, notes: cut.notes };
+  if (cut.changed) deleteNewlyDead(cut.model.graph, model.graph);
+  return { model: cut.model, changed: cut.changed, passes: [notes] };
+}
