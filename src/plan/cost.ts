@@ -61,13 +61,20 @@ export class WidthCost {
     this.untouched = parameterCount(model) - touched;
     this.bytesBefore = tensors.filter((t) => !t.added).reduce((sum, t) => sum + t.bytes * productOf(t, sizes), 0);
 
-    // Every multiplication reads one weight: those of a node grow with its weight's elements.
+    // Every multiplication reads one weight: those of a node grow with its weight's elements. A product of two activations grows with the
+    // channels that pass through it.
     const index = new UseIndex(model.graph);
     const products: (AxisTerms & { macsPerElement: number })[] = [];
     let otherMacs = 0;
     for (const [node, macs] of macsByNode(model, shapes)) {
       const weight = constantAt(index, node.inputs[1] ?? '');
-      if (weight === undefined || !axesOf.has(weight.name)) otherMacs += macs / rows;
+      const passing = weight === undefined ? analysis.values.get(node.outputs[0]!)?.channels : undefined;
+      if (passing !== undefined)
+        products.push({
+          terms: [axisTerm(passing.length, passing, analysis.spaceOf, sizes)],
+          macsPerElement: macs / rows / passing.length,
+        });
+      else if (weight === undefined || !axesOf.has(weight.name)) otherMacs += macs / rows;
       else
         products.push({
           terms: axisTerms(weight.name),

@@ -15,7 +15,9 @@ import { WidthCost } from '../../src/plan/cost.js';
 import { Blas } from '../../src/runtime/blas.js';
 import { probeShapes } from '../../src/runtime/shapes.js';
 import { cutChannels } from '../../passes/cut-channels.js';
+import { TRANSFORMERS } from '../attention-networks.js';
 import { buildModel, node } from '../build-model.js';
+import { randomFeeds } from '../dense.js';
 import { randomMatrix } from '../matrices.js';
 
 const blas = new Blas();
@@ -123,17 +125,14 @@ const NETWORKS: Record<string, Model> = {
       ...[constant('w3', 19, 9), constant('b3', 9), constant('w4', 9, 2), constant('b4', 2)],
     ],
   ),
+  'attention and an MLP': TRANSFORMERS['a block with LayerNormalization']!.model,
 };
 
 /** Rows that the shapes are taken with. */
 const ROWS = 2;
 
 function shapesOf(model: Model): Promise<ReadonlyMap<string, readonly number[]>> {
-  const features = model.graph.inputs[0]!.shape![1] as number;
-  const feeds = new Map([
-    ['x', { dtype: 'float32' as const, dims: [ROWS, features], data: new Float32Array(ROWS * features) }],
-  ]);
-  return probeShapes(model, feeds, { provider: 'cpu' });
+  return probeShapes(model, randomFeeds(model, ROWS), { provider: 'cpu' });
 }
 
 async function costOf(model: Model): Promise<{ analysis: ChannelAnalysis; cost: WidthCost }> {

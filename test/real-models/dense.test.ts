@@ -153,15 +153,15 @@ describe.skipIf(collection === undefined)('dense models of the collection', () =
     await expectSameInterface(original, model, rows, folder());
   });
 
-  it(`${REFUSED}: a mean over the channels between its layers is named, and the budget cannot be met`, async () => {
+  it(`${REFUSED}: the normalisation over the channels between its layers is named, and the budget cannot be met`, async () => {
     const own = entry(REFUSED);
     const error = await condense(fileOf(own.model), { ...ownData(own), keepParams: 0.5 }).catch((e: unknown) => e);
     expect(error).toBeInstanceOf(BudgetError);
     const { diagnostic, nodes } = error as BudgetError;
     expect(diagnostic).toMatchObject({ code: 'BUDGET_TOO_SMALL', exitCode: 5 });
     expect(nodes.map((n) => [summary(n), n.refusal?.culprits])).toEqual([
-      ['Gemm_1 OPERATOR_MIXES', ['ReduceMean_2']],
-      ['Gemm_14 OPERATOR_MIXES', ['ReduceMean_15']],
+      ['Gemm_1 LAYER_NORM', ['ReduceMean_2']],
+      ['Gemm_14 LAYER_NORM', ['ReduceMean_15']],
       ['Gemm_27 GRAPH_OUTPUT', ['39']],
     ]);
   });
