@@ -1,13 +1,12 @@
 import { FOLDS } from '../calibration/split.js';
 import { chooseViews } from '../channels/sites.js';
-import type { ChannelAnalysis } from '../channels/types.js';
 import { raise } from '../diagnostics/diagnostic.js';
 import { budgetTooSmall } from '../diagnostics/plan.js';
 import { WidthCost } from '../plan/cost.js';
-import { smallestWidths, unreachable, usedShare, type Limit } from '../plan/limits.js';
+import { unreachable } from '../plan/limits.js';
+import { Planner, stepsOf } from '../plan/planner.js';
 import { describeSpace, PLAN_VERSION, widthsOf, type Plan } from '../plan/plan.js';
-import { planRoundedWidths } from '../plan/rounding.js';
-import { planWidths, predictedError, type WidthCurve } from '../plan/search.js';
+import type { WidthCurve } from '../plan/search.js';
 import { limitsOf } from './budget.js';
 import type { CondenseOptions } from './options.js';
 import { ALL_FOLDS, type Prepared } from './prepare.js';
@@ -73,34 +72,6 @@ function planOf({ input, analysis }: Prepared, widths: ArrayLike<number>): Plan 
   };
 }
 
-/** Widths for limits, from the curves. */
-class Planner {
-  constructor(
-    private readonly curves: readonly WidthCurve[],
-    private readonly steps: readonly number[],
-    private readonly limits: readonly Limit[],
-  ) {}
-
-  /** The widths with the smallest predicted error within the limits, and `more` of them. @throws CondenseError where there are none */
-  plan(more: readonly Limit[] = []): Int32Array {
-    const limits = [...this.limits, ...more];
-    const used = usedShare(limits);
-    const widths = planRoundedWidths(this.curves, this.steps, used, 1) ?? planWidths(this.curves, used, 1);
-    if (widths !== undefined) return widths;
-    const missed = unreachable(limits, smallestWidths(this.curves))!;
-    return raise(budgetTooSmall(missed.limit, missed.cost));
-  }
-
-  /** Predicted NRMSE. */
-  predicted(widths: ArrayLike<number>): number {
-    return Math.sqrt(predictedError(this.curves, widths));
-  }
-
-  get smallest(): number[] {
-    return smallestWidths(this.curves);
-  }
-}
-
 /** The closed loop of `--max-error`: walks the planned curve until the smallest model within the limit on validation rows is found. */
 async function smallestWithin(
   maxError: number,
@@ -139,15 +110,6 @@ async function smallestWithin(
     }
   }
   return best ?? { widths: planFor(high) };
-}
-
-/** The step of each space's widths: that of `--round-to` for convolutions whose width is a multiple of it, else 1. */
-function stepsOf({ spaces }: ChannelAnalysis, curves: readonly WidthCurve[], roundTo: number): number[] {
-  return spaces.map(({ producers, channels }, i) => {
-    const convolution = producers.some((node) => node.opType === 'Conv' || node.opType === 'ConvTranspose');
-    const free = curves[i]!.minimum < curves[i]!.size;
-    return convolution && free && channels.length % roundTo === 0 ? roundTo : 1;
-  });
 }
 
 /** A curve that allows one width only. */
