@@ -400,8 +400,8 @@ describe('refusals', () => {
       'a single channel that is spread over several',
       network([node('Gemm', ['x', 'w31'], ['h']), node('Add', ['h', 'b5'], ['a']), tail('a')]),
       'h',
-      'OPERATOR_MIXES',
-      ['a'],
+      'TOO_NARROW',
+      ['h'],
     ],
     [
       'channels used as rows',

@@ -107,6 +107,6 @@ describe('Softmax along the channels', () => {
 
   it('elsewhere mixes them', async () => {
     const found = await refusalBefore((net, x) => net.op('Softmax', [x], { axis: 1 }));
-    expect([found?.code, found?.culprits]).toEqual(['OPERATOR_MIXES', ['Softmax1']]);
+    expect([found?.code, found?.culprits]).toEqual(['COMPUTED_FROM_ALL', ['Softmax1']]);
   });
 });
