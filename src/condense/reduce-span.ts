@@ -8,6 +8,7 @@ import { Planner, stepsOf } from '../plan/planner.js';
 import { describeSpace, PLAN_VERSION, widthsOf, type Plan } from '../plan/plan.js';
 import type { WidthCurve } from '../plan/search.js';
 import { limitsOf } from './budget.js';
+import { buildWork } from './build-work.js';
 import type { CondenseOptions } from './options.js';
 import { ALL_FOLDS, type Prepared } from './prepare.js';
 import type { Reduced } from './reduced.js';
@@ -24,6 +25,13 @@ const DEFAULT_MAX_ERROR = 1e-2;
 const MARGIN = 0.9;
 /** Models that the closed loop of `--max-error` makes. */
 const LOOPS = 6;
+/** Models that exchanges between spaces may make, and multiply-accumulates of making them all. */
+const MOST_EXCHANGES = 60;
+const EXCHANGE_WORK = 4e12;
+/** Fewer are not worth the first. */
+const LEAST_EXCHANGES = 4;
+/** With fewer validation rows the best of many models is the one that happens to suit them. */
+const LEAST_EXCHANGE_ROWS = 512;
 /** Share of the memory that second moments of patches may take. */
 const PATCH_SHARE = 1 / 4;
 
@@ -54,7 +62,9 @@ export async function reduceBySpan(plain: Prepared, options: CondenseOptions): P
   const maxError =
     options.maxError ?? (limits.length > 0 || options.keep !== undefined ? undefined : DEFAULT_MAX_ERROR);
   const found =
-    maxError === undefined ? { widths: planner.plan() } : await smallestWithin(maxError, span, planner, cost);
+    maxError === undefined
+      ? await improved(planner.plan(), span, planner)
+      : await smallestWithin(maxError, span, planner, cost);
   const reduced = (await span.build(found.widths, ALL_FOLDS)) ?? untouched(prepared, limits);
   const plan: Plan = {
     ...planOf(prepared, found.widths),
@@ -70,6 +80,26 @@ function planOf({ input, analysis }: Prepared, widths: ArrayLike<number>): Plan 
     model: input.source?.sha256 ?? null,
     spaces: analysis.spaces.map((space, i) => describeSpace(space, widths[i]!)),
   };
+}
+
+/** Moves channels between spaces as far as the work of making models to try allows. */
+async function improved(
+  widths: Int32Array,
+  span: SpanModel,
+  planner: Planner,
+): Promise<{ readonly widths: Int32Array; readonly error?: number }> {
+  const evaluations = Math.min(MOST_EXCHANGES, Math.floor(EXCHANGE_WORK / buildWork(span.prepared)));
+  const rows = span.prepared.data.folds[VALIDATION]!.length;
+  if (evaluations < LEAST_EXCHANGES || rows < LEAST_EXCHANGE_ROWS) return { widths };
+  const validation = await validationRows(span.prepared);
+  return planner.improve(
+    widths,
+    async (tried) => {
+      const built = await span.build(tried, TRAINING);
+      return built === undefined ? 0 : validation.nrmse(built.model);
+    },
+    evaluations,
+  );
 }
 
 /** The closed loop of `--max-error`: walks the planned curve until the smallest model within the limit on validation rows is found. */

@@ -10,6 +10,8 @@ import { expectSameInterface } from './interface.js';
 /** What comes of 70 % of the parameters, at most 64 calibration rows. Figures are brackets around what was measured on the test rows. */
 interface Expected {
   readonly name: string;
+  /** Calibration rows: 64, or all that there are. */
+  readonly rows?: 'all';
   readonly status: CondenseReport['status'];
   /** NRMSE of the worst output. */
   readonly nrmse: readonly [number, number];
@@ -25,6 +27,8 @@ const EXPECTED: readonly Expected[] = [
   {
     name: 'mlperf-kws-dscnn-fp16',
     status: 'reduced',
+    // Its widths are planned on trials in half precision, which tell little on a fifth of 64 rows.
+    rows: 'all',
     nrmse: [0.08, 0.18],
     agreement: 0.95,
     left: { GRAPH_OUTPUT: 1 },
@@ -123,10 +127,14 @@ describe.skipIf(collection === undefined)('models with convolutions', () => {
     );
   });
 
-  it.each(EXPECTED)('$name at 0.7: $status', async ({ name, status, nrmse, agreement, left }) => {
+  it.each(EXPECTED)('$name at 0.7: $status', async ({ name, rows, status, nrmse, agreement, left }) => {
     const own = entry(name);
     const original = await readModel(fileOf(own.model));
-    const { model, report } = await condense(original, { ...ownData(own), maxRows: 64, keepParams: 0.7 });
+    const { model, report } = await condense(original, {
+      ...ownData(own),
+      ...(rows === 'all' ? {} : { maxRows: 64 }),
+      keepParams: 0.7,
+    });
     expect(report.status).toBe(status);
 
     expect(report.input.size.parameters).toBe(own.parameters);
