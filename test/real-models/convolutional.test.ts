@@ -127,12 +127,12 @@ describe.skipIf(collection === undefined)('models with convolutions', () => {
     );
   });
 
-  it.each(EXPECTED)('$name at 0.7: $status', async ({ name, rows, status, nrmse, agreement, left }) => {
+  it.each(EXPECTED)('$name at 0.7: $status', async ({ name, rows: used, status, nrmse, agreement, left }) => {
     const own = entry(name);
     const original = await readModel(fileOf(own.model));
     const { model, report } = await condense(original, {
       ...ownData(own),
-      ...(rows === 'all' ? {} : { maxRows: 64 }),
+      ...(used === 'all' ? {} : { maxRows: 64 }),
       keepParams: 0.7,
     });
     expect(report.status).toBe(status);
