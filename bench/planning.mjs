@@ -11,9 +11,9 @@ import { chooseViews } from '../dist/src/channels/sites.js';
 import { limitsOf } from '../dist/src/condense/budget.js';
 import { ALL_FOLDS, prepare } from '../dist/src/condense/prepare.js';
 import { SpanModel } from '../dist/src/condense/span-model.js';
+import { WidthSearch } from '../dist/src/condense/width-search.js';
 import { parameterCount, readModel } from '../dist/src/index.js';
 import { WidthCost } from '../dist/src/plan/cost.js';
-import { Planner, stepsOf } from '../dist/src/plan/planner.js';
 import { Blas } from '../dist/src/runtime/blas.js';
 import { compareModels } from '../dist/src/verify/compare-models.js';
 import { COLLECTION, collectionEntries, dataOf } from './data/raw-images.mjs';
@@ -60,8 +60,7 @@ async function measure({ name, ratios }) {
   const cost = new WidthCost(prepared.original, analysis, prepared.shapes, prepared.probed);
   const span = await SpanModel.open(prepared, settings, new Map());
   const started = performance.now();
-  const curves = await span.curves();
-  const steps = stepsOf(analysis, curves, 8);
+  const planning = await WidthSearch.open(span, cost, new Map(), 8);
   const seconds = { curves: (performance.now() - started) / 1000 };
   const errorOf = async (widths) => {
     const { model: reduced } = await span.build(widths, ALL_FOLDS);
@@ -77,18 +76,17 @@ async function measure({ name, ratios }) {
   };
   const results = [];
   for (const ratio of ratios) {
-    const planner = new Planner(curves, steps, limitsOf(prepared, { keepParams: ratio }, cost));
     const begun = performance.now();
-    const widths = planner.plan();
+    const { widths } = await planning.best(limitsOf(prepared, { keepParams: ratio }, cost));
     const search = (performance.now() - begun) / 1000;
     const result = {
       name,
       ratio,
       full: parameterCount(model),
-      predicted: planner.predicted(widths),
+      predicted: planning.predicted(widths),
       planned: await errorOf(widths),
       uniform: await errorOf(
-        uniform(analysis.spaces, steps, (w) => cost.parameters(w) <= ratio * parameterCount(model)),
+        uniform(analysis.spaces, planning.steps, (w) => cost.parameters(w) <= ratio * parameterCount(model)),
       ),
       seconds: { ...seconds, search },
     };
@@ -97,7 +95,6 @@ async function measure({ name, ratios }) {
   }
   const plans = Number(options.plans);
   if (plans > 0) {
-    const planner = new Planner(curves, steps, []);
     const next = randomNumbers(7);
     const pairs = [];
     for (let i = 0; i < plans; i++) {
@@ -105,7 +102,7 @@ async function measure({ name, ratios }) {
       const widths = analysis.spaces.map(({ channels, least }) =>
         Math.max(least, Math.round(channels.length * Math.min(1, level * (0.6 + 0.8 * next())))),
       );
-      pairs.push([planner.predicted(widths), (await errorOf(widths)).nrmse]);
+      pairs.push([planning.predicted(widths), (await errorOf(widths)).nrmse]);
     }
     console.log(
       `${name}: rank correlation of predicted and actual error over ${plans} random plans: ${rankCorrelation(pairs).toFixed(3)}`,

@@ -15,6 +15,7 @@ import {
   positiveNumber,
   share,
   threshold,
+  wholeNumber,
 } from './parse.js';
 
 /** What the CLI adds to the library's options. */
@@ -248,6 +249,14 @@ export const OPTIONS: readonly OptionSpec[] = [
     flags: '--max-error <nrmse=e>',
     description: 'the smallest model within this error (default nrmse=1e-2 where no budget is given)',
     parse: maxError,
+    commands: REDUCE,
+  },
+  {
+    key: 'trials',
+    flags: '--trials <n>',
+    description:
+      'models that the search for widths makes and measures, 0 for none (default: by their cost, at most 32)',
+    parse: wholeNumber('--trials'),
     commands: REDUCE,
   },
   {

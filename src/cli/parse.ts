@@ -20,6 +20,15 @@ export function positiveInteger(option: string): (text: string) => number {
   };
 }
 
+export function wholeNumber(option: string): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    return text.trim() !== '' && Number.isSafeInteger(value) && value >= 0
+      ? value
+      : raise(optionInvalid(option, text, 'a whole number, 0 or above'));
+  };
+}
+
 export function positiveNumber(option: string): (text: string) => number {
   return (text) => {
     const value = Number(text);

@@ -46,6 +46,11 @@ export interface CondenseOptions {
   readonly plan?: Plan;
   /** Budget: the smallest model whose NRMSE on validation rows is at most this. */
   readonly maxError?: number;
+  /**
+   * Most models that a search for widths makes from the fit rows and measures on validation rows, to improve on what predictions alone choose;
+   * 0 for none. Found from what a model costs to make when absent.
+   */
+  readonly trials?: number;
   /** Only nodes whose name matches one of these (exact, or with `*` and `?`). */
   readonly include?: readonly string[];
   /** No node whose name matches one of these. */

@@ -27,8 +27,13 @@ export function trialFeeds({ data, analysis, macs }: Prepared): Feeds[] {
   return batchesOf(part, [VALIDATION], () => 0).map((batch) => batch.feeds);
 }
 
-/** Measures models on validation rows against what the original computes there. */
-export async function validationRows(prepared: Prepared): Promise<{ nrmse(model: Model): Promise<number> }> {
+/** Measures models against what the original computes. */
+export interface ValidationRows {
+  nrmse(model: Model): Promise<number>;
+}
+
+/** Runs the original on the validation rows. */
+export async function validationRows(prepared: Prepared): Promise<ValidationRows> {
   const feeds = trialFeeds(prepared);
   const run = (model: Model): Promise<Outputs> =>
     withSession(model, prepared.session, async (session) => {

@@ -1,7 +1,6 @@
 import type { ChannelAnalysis } from '../channels/types.js';
 import { raise } from '../diagnostics/diagnostic.js';
 import { budgetTooSmall } from '../diagnostics/plan.js';
-import { improveByExchanges } from './exchanges.js';
 import { smallestWidths, unreachable, usedShare, type Limit } from './limits.js';
 import { planRoundedWidths } from './rounding.js';
 import { planWidths, predictedError, type WidthCurve } from './search.js';
@@ -24,35 +23,9 @@ export class Planner {
     return raise(budgetTooSmall(missed.limit, missed.cost));
   }
 
-  /**
-   * Widths within the limits that were improved by exchanges between spaces.
-   * @param measured the error of the model made with given widths
-   * @param evaluations models that may be made for it
-   */
-  async improve(
-    widths: Int32Array,
-    measured: (widths: Int32Array) => Promise<number>,
-    evaluations: number,
-  ): Promise<{ readonly widths: Int32Array; readonly error?: number }> {
-    if (evaluations === 0) return { widths };
-    const used = usedShare(this.limits);
-    return improveByExchanges(widths, {
-      steps: this.steps,
-      bounds: this.curves,
-      fits: (w) => used(w) <= 1,
-      predicted: (w) => this.predicted(w),
-      measured,
-      evaluations,
-    });
-  }
-
   /** Predicted NRMSE. */
   predicted(widths: ArrayLike<number>): number {
     return Math.sqrt(predictedError(this.curves, widths));
-  }
-
-  get smallest(): number[] {
-    return smallestWidths(this.curves);
   }
 }
 

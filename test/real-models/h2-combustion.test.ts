@@ -13,13 +13,17 @@ describe.skipIf(collection === undefined)('h2-combustion, on rows that no fit sa
   const folder = temporaryFolders();
 
   it.each([
-    [0.42, 1.0e-3],
-    [0.25, 1.6e-3],
-    [0.094, 5.0e-3],
-    [0.043, 1.2e-2],
-  ])('%f of the parameters: mean NRMSE at most %f', async (keepParams, limit) => {
+    [0.42, 0, 1.0e-3],
+    [0.25, 4, 1.6e-3],
+    [0.094, 4, 5.0e-3],
+    [0.043, undefined, 1.0e-2],
+  ])('%f of the parameters, %s trials: mean NRMSE at most %f', async (keepParams, trials, limit) => {
     const own = entry('h2-combustion');
-    const { model, report } = await condense(fileOf(own.model), { ...ownData(own), keepParams });
+    const { model, report } = await condense(fileOf(own.model), {
+      ...ownData(own),
+      keepParams,
+      ...(trials === undefined ? {} : { trials }),
+    });
     expect(report.status).toBe('reduced');
     expect(report.rows).toEqual({ fit: 8000, validation: 2000, check: 4000 });
     expect(report.verification?.outputs.map((o) => o.output)).toEqual(['change']);
