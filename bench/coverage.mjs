@@ -4,7 +4,9 @@
 // gate), the smallest of 0.9, 0.8, ... 0.3 that passes the default gate (by halving), and every refusal. out/coverage/<name>.json is written
 // after each step and kept: a later call goes on with what is missing (--redo: again). --table only writes the document.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { onnxCheckerVerdicts } from '../scripts/onnx-checker.mjs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -17,7 +19,7 @@ import { correlation } from '../dist/src/linalg/standardise.js';
 import { held } from '../dist/src/channels/weights.js';
 import { label } from '../dist/src/channels/tracker.js';
 import { elementCount, isFloat } from '../dist/src/graph/tensor.js';
-import { BudgetError, condense, parameterCount, readModel } from '../dist/src/index.js';
+import { BudgetError, condense, parameterCount, readModel, writeModel } from '../dist/src/index.js';
 import { Blas } from '../dist/src/runtime/blas.js';
 import { COLLECTION, collectionEntries, dataOf } from './data/raw-images.mjs';
 import { coverageDocument } from './coverage-document.mjs';
@@ -156,6 +158,18 @@ function median(values) {
   return values.toSorted((a, b) => a - b)[values.length >> 1];
 }
 
+/** What onnx.checker says of a model: an empty text where it is valid; null without the package. */
+async function checkerVerdict(model) {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'onnx-condense-'));
+  try {
+    const file = path.join(folder, 'model.onnx');
+    await writeModel(model, file);
+    return onnxCheckerVerdicts([file])?.[0] ?? null;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
 /** One reduction: its figures, or why there is none. */
 async function attempt(model, settings, entry) {
   const start = performance.now();
@@ -187,6 +201,7 @@ async function attempt(model, settings, entry) {
       failures: report.verification?.verdict.failures.map((f) => `${f.output}: ${f.measure} ${f.value}`) ?? [],
       warnings: report.warnings.map((w) => w.code),
       rows: report.rows,
+      checker: await checkerVerdict(reduced),
       seconds: seconds(),
     };
   } catch (error) {

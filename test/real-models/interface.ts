@@ -8,6 +8,7 @@ import { float16ToNumber } from '../../src/graph/float16.js';
 import { readModel, writeModel, type Model, type ValueInfo } from '../../src/index.js';
 import { withSession } from '../../src/runtime/session.js';
 import { CPU } from '../dense.js';
+import { onnxCheckerVerdicts } from '../../scripts/onnx-checker.mjs';
 import { onnx } from '../onnx-proto.js';
 
 /** A node as onnx-proto gives it back. */
@@ -38,7 +39,7 @@ function signature(model: Model): unknown {
 }
 
 /**
- * Writes a reduced model and reads it back: its signature is the original's, onnx-proto sees the same nodes and shapes, and it runs at one row
+ * Writes a reduced model and reads it back: its signature is the original's, onnx-proto sees the same nodes and shapes, onnx.checker finds it valid, and it runs at one row
  * and, where the dimension is free, at several; what a row gives does not depend on its neighbours.
  * @param sorted the original's nodes are not in topological order: they may have moved
  * @returns the model that was read
@@ -62,6 +63,8 @@ export async function expectSameInterface(
     if (initializer !== undefined) expect(shape).toEqual(initializer.dims);
   }
   expectForeignReader(file, written);
+  // Where Python's onnx is missing, test/onnx/onnx-checker.test.ts says so.
+  expect(onnxCheckerVerdicts([file]) ?? ['']).toEqual(['']);
   await expectRowsAlone(written, data, tolerance);
   return written;
 }
