@@ -5,15 +5,16 @@ import { macsByNode } from '../graph/macs.js';
 import type { Model } from '../graph/ir.js';
 import { elementCount, isFloat, type DataType } from '../graph/tensor.js';
 import { constantAt, UseIndex } from '../graph/uses.js';
+import { AxisTerms, lengthOf, type AxisTerm } from './axis-terms.js';
 
 /**
  * What the reduced model costs as a function of the widths. Spaces interact, because a weight's size is the product of two widths.
  * Parameters count as `parameterCount` does, multiply-accumulates as `countMacs`.
  */
 export class WidthCost {
-  private readonly tensors: readonly (AxisTerms & { readonly bytes: number })[];
+  private readonly tensors: readonly (Terms & { readonly bytes: number })[];
   private readonly untouched: number;
-  private readonly products: readonly (AxisTerms & { readonly macsPerElement: number })[];
+  private readonly products: readonly (Terms & { readonly macsPerElement: number })[];
   private readonly otherMacs: number;
   private readonly bytesBefore: number;
 
@@ -22,23 +23,14 @@ export class WidthCost {
    * @param rows that the shapes were taken with
    */
   constructor(model: Model, analysis: ChannelAnalysis, shapes: ReadonlyMap<string, readonly number[]>, rows: number) {
-    const axesOf = new Map<string, Map<number, Int32Array>>();
-    for (const cut of analysis.cuts) {
-      const axes = axesOf.get(cut.holder) ?? new Map<number, Int32Array>();
-      axes.set(cut.axis, cut.channels);
-      axesOf.set(cut.holder, axes);
-    }
-    const sizes = analysis.spaces.map((s) => s.channels.length);
-    const axisTerms = (holder: string): readonly AxisTerm[] =>
-      held(model.graph, holder).dims.map((length, axis) =>
-        axisTerm(length, axesOf.get(holder)?.get(axis), analysis.spaceOf, sizes),
-      );
-    const tensors: (AxisTerms & { bytes: number; added: boolean })[] = [];
+    const axes = new AxisTerms(model, analysis);
+    const { sizes, holders } = axes;
+    const tensors: (Terms & { bytes: number; added: boolean })[] = [];
     let touched = 0;
-    for (const holder of axesOf.keys()) {
+    for (const holder of holders) {
       const { dtype } = held(model.graph, holder);
       if (!isFloat(dtype)) continue;
-      const term = { terms: axisTerms(holder), bytes: bytesOf(dtype), added: false };
+      const term = { terms: axes.ofConstant(holder), bytes: bytesOf(dtype), added: false };
       tensors.push(term);
       touched += parametersOf(term, sizes);
     }
@@ -53,7 +45,7 @@ export class WidthCost {
       const { dims, dtype } = held(model.graph, consumer.weight);
       const length = dims[consumer.outputWeightAxis]!;
       if (length > 1) {
-        const terms = [axisTerm(length, map?.channels, analysis.spaceOf, sizes)];
+        const terms = [axes.ofChannels(length, map?.channels)];
         tensors.push({ terms, bytes: bytesOf(dtype), added: bias.kind === 'extend' });
       }
     }
@@ -64,20 +56,20 @@ export class WidthCost {
     // Every multiplication reads one weight: those of a node grow with its weight's elements. A product of two activations grows with the
     // channels that pass through it.
     const index = new UseIndex(model.graph);
-    const products: (AxisTerms & { macsPerElement: number })[] = [];
+    const products: (Terms & { macsPerElement: number })[] = [];
     let otherMacs = 0;
     for (const [node, macs] of macsByNode(model, shapes)) {
       const weight = constantAt(index, node.inputs[1] ?? '');
       const passing = weight === undefined ? analysis.values.get(node.outputs[0]!)?.channels : undefined;
       if (passing !== undefined)
         products.push({
-          terms: [axisTerm(passing.length, passing, analysis.spaceOf, sizes)],
+          terms: [axes.ofChannels(passing.length, passing)],
           macsPerElement: macs / rows / passing.length,
         });
-      else if (weight === undefined || !axesOf.has(weight.name)) otherMacs += macs / rows;
+      else if (weight === undefined || !holders.has(weight.name)) otherMacs += macs / rows;
       else
         products.push({
-          terms: axisTerms(weight.name),
+          terms: axes.ofConstant(weight.name),
           macsPerElement: macs / rows / elementCount(weight.tensor.dims),
         });
     }
@@ -105,43 +97,17 @@ function bytesOf(dtype: DataType): number {
   return dtype === 'float64' ? 8 : dtype === 'float32' ? 4 : 2;
 }
 
-/** Length of one axis: `fixed` + Σ per[i] · width of space[i]. */
-interface AxisTerm {
-  readonly fixed: number;
-  readonly spaces: readonly number[];
-  readonly per: readonly number[];
-}
-interface AxisTerms {
+interface Terms {
   readonly terms: readonly AxisTerm[];
 }
 
-function axisTerm(
-  length: number,
-  channels: Int32Array | undefined,
-  spaceOf: Int32Array,
-  sizes: readonly number[],
-): AxisTerm {
-  if (channels === undefined) return { fixed: length, spaces: [], per: [] };
-  const counts = new Map<number, number>();
-  let fixed = 0;
-  for (const c of channels) {
-    if (c === FIXED) fixed++;
-    else counts.set(spaceOf[c]!, (counts.get(spaceOf[c]!) ?? 0) + 1);
-  }
-  return { fixed, spaces: [...counts.keys()], per: [...counts].map(([space, count]) => count / sizes[space]!) };
-}
-
-function productOf({ terms }: AxisTerms, widths: ArrayLike<number>): number {
+function productOf({ terms }: Terms, widths: ArrayLike<number>): number {
   let size = 1;
-  for (const { fixed, spaces, per } of terms) {
-    let length = fixed;
-    for (let i = 0; i < spaces.length; i++) length += per[i]! * widths[spaces[i]!]!;
-    size *= length;
-  }
+  for (const term of terms) size *= lengthOf(term, widths);
   return size;
 }
 
-function parametersOf(tensor: AxisTerms, widths: ArrayLike<number>): number {
+function parametersOf(tensor: Terms, widths: ArrayLike<number>): number {
   const size = productOf(tensor, widths);
   // A single element is no parameter.
   return size > 1 ? size : 0;
