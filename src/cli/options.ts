@@ -13,6 +13,7 @@ import {
   oneOf,
   positiveInteger,
   positiveNumber,
+  roundTo,
   share,
   threshold,
   wholeNumber,
@@ -219,6 +220,26 @@ export const OPTIONS: readonly OptionSpec[] = [
     commands: REDUCE,
   },
   {
+    key: 'speedup',
+    flags: '--speedup <x>',
+    description: 'times as fast as the input, measured on this machine',
+    parse: positiveNumber('--speedup'),
+    commands: REDUCE,
+  },
+  {
+    key: 'latencyBatch',
+    flags: '--latency-batch <n>',
+    description: 'rows of a run whose latency --speedup is about (default 1)',
+    parse: positiveInteger('--latency-batch'),
+    commands: REDUCE,
+  },
+  {
+    key: 'latencyCache',
+    flags: '--no-latency-cache',
+    description: 'time every layer again instead of keeping the times in the cache folder of the user',
+    commands: REDUCE,
+  },
+  {
     key: 'keep',
     flags: '--keep <node=width>',
     description: 'width of one node, node=64 or node=50%, repeatable',
@@ -227,9 +248,10 @@ export const OPTIONS: readonly OptionSpec[] = [
   },
   {
     key: 'roundTo',
-    flags: '--round-to <n>',
-    description: 'widths of convolutions are multiples of n where they were (default 8; 1 for any width)',
-    parse: positiveInteger('--round-to'),
+    flags: '--round-to <n|auto>',
+    description:
+      'widths of convolutions are multiples of n where they were, 1 for any; auto: as the kernels of this machine want (default 8; auto with --speedup)',
+    parse: roundTo,
     commands: REDUCE,
   },
   {

@@ -47,6 +47,15 @@ export function share(option: string): (text: string) => number {
   };
 }
 
+/** `auto` or a whole number. */
+export function roundTo(text: string): number | 'auto' {
+  const value = Number(text);
+  if (text === 'auto') return text;
+  return Number.isSafeInteger(value) && value > 0
+    ? value
+    : raise(optionInvalid('--round-to', text, 'a whole number above 0, or auto'));
+}
+
 export function oneOf<T extends string>(option: string, choices: readonly T[]): (text: string) => T {
   return (text) =>
     choices.find((c) => c === text) ?? raise(optionInvalid(option, text, `one of ${choices.join(', ')}`));

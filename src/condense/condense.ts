@@ -3,7 +3,7 @@ import path from 'node:path';
 import { gatherRows, loadDataset } from '../calibration/dataset.js';
 import { rowsAreFew, type DataNote } from '../diagnostics/calibration.js';
 import { CondenseError, ExitCode, raise, type Diagnostic } from '../diagnostics/diagnostic.js';
-import { errorNotReached, optionsConflict } from '../diagnostics/plan.js';
+import { errorNotReached, optionsConflict, speedNotReached } from '../diagnostics/plan.js';
 import { interfacesDiffer } from '../diagnostics/verify.js';
 import { label, type KnownShapes } from '../channels/tracker.js';
 import { condensingSites } from '../channels/sites.js';
@@ -31,6 +31,7 @@ import { reduceByCosine } from './reduce-cosine.js';
 import { reduceExactly } from './reduce-exact.js';
 import { reduceBySpan } from './reduce-span.js';
 import type { Reduced } from './reduced.js';
+import { measureSpeed, REACHED } from './speed.js';
 
 /** What {@link condense} gives back. */
 export interface Condensed {
@@ -84,6 +85,12 @@ export async function condense(model: Model | string, options: CondenseOptions):
       const missed = errorBudgetMissed(options, verification, parametersAfter);
       if (missed !== undefined) throw new BudgetError(missed, nodes);
     }
+    const latency =
+      options.speedup === undefined
+        ? undefined
+        : await timed('latency', () => measureSpeed(prepared, changed ? reduced.model : prepared.input, options));
+    if (latency !== undefined && latency.speedup < REACHED * options.speedup!)
+      throw new BudgetError(speedNotReached(options.speedup!, latency.speedup, latency.batch), nodes);
     const passed = verification?.verdict.passed ?? true;
     const status = !changed ? 'unchanged' : passed ? 'reduced' : 'check-failed';
     const output = changed
@@ -117,6 +124,7 @@ export async function condense(model: Model | string, options: CondenseOptions):
           ...reduced.passes,
         ],
         ...(reduced.plan === undefined ? {} : { plan: reduced.plan }),
+        ...(latency === undefined ? {} : { latency }),
         verification,
         warnings: [...fitData.notes, ...warningsOf(prepared, fit), ...reduced.warnings],
         seconds,
@@ -143,8 +151,8 @@ async function reduceWith(prepared: Prepared, options: CondenseOptions): Promise
 /** Options that cannot hold together. @throws CondenseError */
 function checkOptions(options: CondenseOptions): void {
   const method = options.method ?? 'span';
-  const { keepParams, keepMacs, size, maxError, keep, plan } = options;
-  const budgeted = [keepParams, keepMacs, size, maxError].some((b) => b !== undefined);
+  const { keepParams, keepMacs, size, maxError, speedup, keep, plan } = options;
+  const budgeted = [keepParams, keepMacs, size, maxError, speedup].some((b) => b !== undefined);
   if (method === 'exact' && (budgeted || keep !== undefined)) {
     raise(
       optionsConflict(
@@ -161,6 +169,10 @@ function checkOptions(options: CondenseOptions): void {
     raise(optionsConflict('--evidence belongs to --method exact', 'Leave it out.'));
   if (method !== 'cosine' && options.threshold !== undefined)
     raise(optionsConflict('--threshold belongs to --method cosine', 'Leave it out.'));
+  if (method !== 'span' && speedup !== undefined)
+    raise(optionsConflict('--speedup belongs to --method span', 'Leave out one of them, or use --keep-macs.'));
+  if (speedup === undefined && options.latencyBatch !== undefined)
+    raise(optionsConflict('--latency-batch belongs to --speedup', 'Leave it out.'));
   if (method === 'cosine' && options.keep !== undefined)
     raise(optionsConflict('--keep does not apply to --method cosine', 'Use --threshold node=value.'));
   for (const [option, value] of [
@@ -168,6 +180,7 @@ function checkOptions(options: CondenseOptions): void {
     ['--keep-macs', keepMacs],
     ['--size', size],
     ['--max-error', maxError],
+    ['--speedup', speedup],
   ] as const)
     if (value !== undefined && !(value > 0))
       raise(optionsConflict(`${option} must be above 0`, 'Give another number.'));

@@ -38,10 +38,22 @@ export interface CondenseOptions {
   readonly keepMacs?: number;
   /** Budget: bytes that the written file may have, external data included. Never exceeded. */
   readonly size?: number;
+  /**
+   * Budget: how many times as fast as the input the result shall be, measured on this machine with the chosen provider. What comes of it depends
+   * on the machine and scatters with its load, unlike every other budget.
+   */
+  readonly speedup?: number;
+  /** Rows of the batch whose latency `speedup` is about. Default 1; a graph with a fixed batch has only that. */
+  readonly latencyBatch?: number;
+  /** Whether times of single layers are kept in the user's cache folder from one run to the next. Default true. */
+  readonly latencyCache?: boolean;
   /** Widths by node (its name, else the name of its output): a count, or a share of its width as `{ ratio }`. */
   readonly keep?: ReadonlyMap<string, number | { readonly ratio: number }>;
-  /** Widths of convolutions are multiples of this where the original's are; 1 for any width. Default 8, or less where the budget needs it. */
-  readonly roundTo?: number;
+  /**
+   * Widths of convolutions are multiples of this where the original's are; 1 for any width. `auto`: by what the kernels of this machine compute
+   * at a time, which is measured. Default 8, or less where the budget needs it; `auto` with `speedup`.
+   */
+  readonly roundTo?: number | 'auto';
   /** Widths of all spaces as a former run reported them (`report.plan`): applied as they are, without a search. */
   readonly plan?: Plan;
   /** Budget: the smallest model whose NRMSE on validation rows is at most this. */

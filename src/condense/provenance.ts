@@ -17,7 +17,15 @@ export function withProvenance(
   check: VerificationReport | null,
   facts: { readonly parametersBefore: number; readonly parametersAfter: number; readonly verified: boolean },
 ): Model {
-  const { data: _data, test: _test, onProgress: _progress, memory: _memory, provider: _provider, ...rest } = options;
+  const {
+    data: _data,
+    test: _test,
+    onProgress: _progress,
+    memory: _memory,
+    provider: _provider,
+    latencyCache: _cache,
+    ...rest
+  } = options;
   const settings = Object.fromEntries(
     Object.entries(rest)
       .filter(([, value]) => value !== undefined)

@@ -3,12 +3,14 @@ import { raise } from '../diagnostics/diagnostic.js';
 import { budgetTooSmall } from '../diagnostics/plan.js';
 import { WidthCost } from '../plan/cost.js';
 import { unreachable } from '../plan/limits.js';
+import type { Rounding } from '../plan/planner.js';
 import { describeSpace, PLAN_VERSION, widthsOf, type Plan } from '../plan/plan.js';
 import { limitsOf } from './budget.js';
 import type { CondenseOptions } from './options.js';
 import { ALL_FOLDS, type Prepared } from './prepare.js';
 import type { Reduced } from './reduced.js';
 import { SpanModel } from './span-model.js';
+import { convolutionBlock, SpeedSearch } from './speed.js';
 import { untouched } from './untouched.js';
 import { WidthSearch } from './width-search.js';
 import { fixedWidths } from './widths.js';
@@ -39,7 +41,11 @@ export async function reduceBySpan(plain: Prepared, options: CondenseOptions): P
   const span = await SpanModel.open(prepared, options, fixed);
   if (given !== undefined)
     return { ...((await span.build(given, ALL_FOLDS)) ?? untouched(prepared, [])), plan: planOf(prepared, given) };
-  const search = await WidthSearch.open(span, cost, fixed, options.roundTo ?? DEFAULT_STEP, options.trials);
+  const search = await WidthSearch.open(span, cost, fixed, await roundingOf(options), options.trials);
+  if (options.speedup !== undefined) {
+    const speed = await SpeedSearch.open(prepared, options, options.speedup, cost);
+    limits.push(await speed.limitFor(search, limits));
+  }
   const maxError =
     options.maxError ?? (limits.length > 0 || options.keep !== undefined ? undefined : DEFAULT_MAX_ERROR);
   const found = maxError === undefined ? await search.best(limits) : await search.smallest(maxError, limits);
@@ -50,6 +56,12 @@ export async function reduceBySpan(plain: Prepared, options: CondenseOptions): P
     ...(found.error === undefined ? {} : { validationNrmse: found.error }),
   };
   return { ...reduced, plan };
+}
+
+/** How widths of convolutions are rounded. A speed-up wants what this machine's kernels like, other budgets the same result everywhere. */
+async function roundingOf(options: CondenseOptions): Promise<Rounding> {
+  const { roundTo = options.speedup === undefined ? DEFAULT_STEP : 'auto' } = options;
+  return roundTo === 'auto' ? { block: await convolutionBlock(options) } : roundTo;
 }
 
 function planOf({ input, analysis }: Prepared, widths: ArrayLike<number>): Plan {

@@ -3,7 +3,7 @@ import { correctCurves, type Trial } from '../plan/corrected-curves.js';
 import { filled, movesFrom } from '../plan/moves.js';
 import type { WidthCost } from '../plan/cost.js';
 import { smallestWidths, usedShare, type Limit } from '../plan/limits.js';
-import { Planner, stepsOf } from '../plan/planner.js';
+import { Planner, stepsOf, type Rounding } from '../plan/planner.js';
 import type { WidthCurve } from '../plan/search.js';
 import { buildWork } from './build-work.js';
 import type { Prepared } from './prepare.js';
@@ -53,14 +53,14 @@ export class WidthSearch {
   /**
    * Measures what the width of each space does to the outputs.
    * @param fixed widths that are set, by space
-   * @param roundTo step of the widths of convolutions
+   * @param roundTo how widths of convolutions are rounded
    * @param trials models that may be made for one search; as many as their cost allows when undefined
    */
   static async open(
     span: SpanModel,
     cost: WidthCost,
     fixed: ReadonlyMap<number, number>,
-    roundTo: number,
+    roundTo: Rounding,
     trials?: number,
   ): Promise<WidthSearch> {
     const curves = (await span.curves()).map((curve, i) => pinned(curve, fixed.get(i)));
@@ -73,13 +73,18 @@ export class WidthSearch {
     return this.planner([]).predicted(widths);
   }
 
+  /** The widths with the smallest predicted error within the limits. @throws CondenseError where there are none */
+  planned(limits: readonly Limit[]): Int32Array {
+    return this.planner(limits).plan();
+  }
+
   /**
    * The widths with the smallest error within the limits. Where models are cheap to make, channels are moved between spaces as long as that
    * helps.
    * @throws CondenseError where there are none
    */
   async best(limits: readonly Limit[]): Promise<Found> {
-    let widths: Int32Array | undefined = this.planner(limits).plan();
+    let widths: Int32Array | undefined = this.planned(limits);
     if (this.trials === 0) return { widths };
     const trials: Trial[] = [];
     for (let left = this.trials; left > 0 && widths !== undefined; left--) {

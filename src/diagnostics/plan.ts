@@ -42,6 +42,16 @@ export function errorNotReached(wanted: number, reached: number, parameters: num
   };
 }
 
+export function speedNotReached(wanted: number, reached: number, batch: number): Diagnostic {
+  return {
+    code: 'SPEED_NOT_REACHED',
+    message: `the model found is ${reached.toFixed(2)} times as fast as the input at a batch of ${batch}, not ${wanted} times`,
+    where: '--speedup',
+    advice: 'Ask for less, or measure on a machine that does nothing else: times scatter with its load.',
+    exitCode: ExitCode.BudgetUnreachable,
+  };
+}
+
 export function nodeUnknown(option: string, node: string, near: readonly string[]): Diagnostic {
   return {
     code: 'NODE_UNKNOWN',

@@ -29,11 +29,33 @@ export class Planner {
   }
 }
 
-/** The step of each space's widths: that of `--round-to` for convolutions whose width is a multiple of it, else 1. */
-export function stepsOf({ spaces }: ChannelAnalysis, curves: readonly WidthCurve[], roundTo: number): number[] {
+/** The step of widths of convolutions, or the number of channels that kernels compute at a time, which says it for each width. */
+export type Rounding = number | { readonly block: number };
+
+/** Kernels of convolutions want widths in multiples of this at least. */
+const ALIGNED = 4;
+
+/**
+ * The step of each space's widths: 1, but for convolutions the given one, or as large a part of it as their own width is a multiple of.
+ * By the block of the kernels: a block for wide spaces, less for those of a few blocks, which would have too few widths to choose from.
+ */
+export function stepsOf({ spaces }: ChannelAnalysis, curves: readonly WidthCurve[], rounding: Rounding): number[] {
   return spaces.map(({ producers, channels }, i) => {
     const convolution = producers.some((node) => node.opType === 'Conv' || node.opType === 'ConvTranspose');
     const free = curves[i]!.minimum < curves[i]!.size;
-    return convolution && free && channels.length % roundTo === 0 ? roundTo : 1;
+    if (!convolution || !free) return 1;
+    const { length } = channels;
+    const step = typeof rounding === 'number' ? rounding : stepByBlock(length, rounding.block);
+    const common = greatestCommonDivisor(step, length);
+    return common >= Math.min(step, ALIGNED) ? common : 1;
   });
+}
+
+function stepByBlock(width: number, block: number): number {
+  if (width >= 4 * block) return block;
+  return Math.min(block, width >= 2 * block ? Math.max(block / 2, ALIGNED) : ALIGNED);
+}
+
+function greatestCommonDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestCommonDivisor(b, a % b);
 }

@@ -1,7 +1,7 @@
 /** Reports as text for people. */
 import { styleText } from 'node:util';
 import type { VerificationReport } from '../verify/report-types.js';
-import type { CondenseReport, NodeReport } from './report.js';
+import type { CondenseReport, LatencyReport, NodeReport } from './report.js';
 import { formatTable } from './table.js';
 
 /** Colours only where the stream shows them; `styleText` itself honours NO_COLOR. */
@@ -60,6 +60,7 @@ export function formatCondenseReport(report: CondenseReport, { colour, width }: 
         ...(before.bytes === undefined || after.bytes === undefined
           ? []
           : [['bytes', ...change(before.bytes, after.bytes)]]),
+        ...(report.latency === undefined ? [] : [latencyRow(report.latency)]),
       ],
       width,
     ),
@@ -74,6 +75,10 @@ export function formatCondenseReport(report: CondenseReport, { colour, width }: 
   };
   lines.push(`${verdicts[report.status]} (${report.method}, ${report.provider}, ${report.seconds['total'] ?? 0} s)`);
   return lines;
+}
+
+function latencyRow({ batch, before, after, speedup }: LatencyReport): string[] {
+  return [`ms, batch ${batch}`, before.toPrecision(3), after.toPrecision(3), `${speedup.toFixed(2)} times as fast`];
 }
 
 /** The figures of a check. */

@@ -23,6 +23,17 @@ export interface SizeReport {
   readonly bytes?: number;
 }
 
+/** How long runs take, measured in turn. */
+export interface LatencyReport {
+  /** Rows of a run. */
+  readonly batch: number;
+  /** Median milliseconds of the input. */
+  readonly before: number;
+  readonly after: number;
+  /** Median of the ratios of runs side by side. */
+  readonly speedup: number;
+}
+
 /** What a reduction did: the document that `--json` prints. */
 export interface CondenseReport {
   readonly schemaVersion: 1;
@@ -37,6 +48,8 @@ export interface CondenseReport {
   readonly passes: readonly { readonly name: string; readonly changed: boolean; readonly notes: readonly string[] }[];
   /** Widths of all spaces with the error that was predicted, where there was a plan: what `--plan` takes. */
   readonly plan?: Plan;
+  /** Where a speed-up was asked for. Never the same twice, so no file records it. */
+  readonly latency?: LatencyReport;
   readonly verification: VerificationReport | null;
   readonly warnings: readonly { readonly code: string; readonly message: string }[];
   readonly seconds: Readonly<Record<string, number>>;

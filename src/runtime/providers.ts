@@ -78,3 +78,8 @@ async function tryProvider(provider: ProviderName): Promise<string | undefined> 
     return error instanceof Error ? error.message : String(error);
   }
 }
+
+/** Version of onnxruntime-node. */
+export function runtimeVersion(): string {
+  return ort.env.versions.node ?? ort.env.versions.common;
+}

@@ -16,6 +16,8 @@ export interface SessionOptions {
    * move values by up to 1.3e-5 of a tensor's maximum and are about twice as fast for convolutions.
    */
   readonly optimisation?: 'exact' | 'fast';
+  /** `latency`: as people run it, with threads that wait for work in a loop. By default they sleep, which is better while other things run. */
+  readonly purpose?: 'values' | 'latency';
 }
 
 /** A model loaded into the runtime. Release it: sessions hold native memory. */
@@ -34,8 +36,13 @@ export class Session {
         executionProviders: options.provider === 'cpu' ? ['cpu'] : [options.provider, 'cpu'],
         graphOptimizationLevel: options.optimisation === 'exact' ? 'extended' : 'all',
         logSeverityLevel: 4,
-        enableMemPattern: false,
-        extra: { session: { intra_op: { allow_spinning: '0' }, ...externalDataFolder(model) } },
+        enableMemPattern: options.purpose === 'latency',
+        extra: {
+          session: {
+            ...(options.purpose === 'latency' ? {} : { intra_op: { allow_spinning: '0' } }),
+            ...externalDataFolder(model),
+          },
+        },
       });
       return new Session(inner, inner.inputNames, inner.outputNames);
     } catch (error) {
