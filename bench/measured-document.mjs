@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
 
 const file = fileURLToPath(new URL('../docs/measured.md', import.meta.url));
-const SECTIONS = ['models', 'residual', 'planning'];
+const SECTIONS = ['models', 'residual', 'planning', 'speed'];
 const HEAD = `<!-- Made by the scripts that are named with each table. -->
 
 # What was measured on real networks
@@ -100,6 +100,46 @@ ${table(
 )}
 `;
 };
+
+MAKERS.speed = ({ asked, all }) => `## Speed
+
+\`node bench/speed.mjs\`: models run in turn, each first as often as the other; the ratio is the median over neighbouring runs, with the
+middle half of the ratios behind it.
+
+What \`--speedup 2\` gives:
+
+${table(
+  ['model', 'batch', 'before, ms', 'after, ms', 'times as fast', 'MACs kept', 'speed-up for each saved MAC'],
+  asked.map((r) => [
+    r.name,
+    r.batch,
+    short(r.before),
+    short(r.after),
+    r.speedup.toFixed(2),
+    percent(r.macs),
+    (r.speedup * r.macs).toFixed(2),
+  ]),
+)}
+
+Every model at 70 % of its multiply-accumulates or less (\`--keep-macs 0.7\`, widths chosen on 64 rows):
+
+${table(
+  ['model', 'MACs kept', 'batch', 'before, ms', 'after, ms', 'times as fast', 'middle half'],
+  all.flatMap(({ name, macs, ratios, left }) =>
+    left === undefined
+      ? ratios.map((r, i) => [
+          i === 0 ? name : '',
+          i === 0 ? percent(macs) : '',
+          r.batch,
+          short(r.before),
+          short(r.after),
+          r.speedup.toFixed(2),
+          r.quartiles.map((q) => q.toFixed(2)).join(' to '),
+        ])
+      : [[name, left, ...Array(5).fill('')]],
+  ),
+)}
+`;
 
 /** Writes the section of one bench. */
 export async function writeMeasured(section, results) {

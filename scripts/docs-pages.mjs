@@ -101,7 +101,7 @@ function cliPage({ options, formats, providers, tolerances, exitCodes }) {
   return [
     NOTE,
     '# Command line',
-    '```sh\nonnx-condense [reduce] <model.onnx> <output.onnx> --data <spec>… [options]\nonnx-condense verify <a.onnx> <b.onnx> --data <spec>… [options]\n```',
+    '```sh\nonnx-condense [reduce] <model.onnx> <output.onnx> --data <spec>… [options]\nonnx-condense verify <a.onnx> <b.onnx> --data <spec>… [options]\nonnx-condense bench <model.onnx>… --data <spec>… [options]\n```',
     'Tables and messages for people go to stderr. With `--json`, stdout holds exactly one JSON document with a `schemaVersion`.',
     '## reduce',
     'Makes a smaller model, checks it, and writes it only if the check passes. It is the default command: its name may be left out.',
@@ -109,6 +109,9 @@ function cliPage({ options, formats, providers, tolerances, exitCodes }) {
     '## verify',
     'Compares a second model with a first one on data.',
     optionsOf('verify'),
+    '## bench',
+    'Times models that take the same inputs, in turn, and compares all with the first: latency, throughput, size, and the memory that each adds to a process of its own.',
+    optionsOf('bench'),
     '## Calibration data',
     'A specification given to `--data` or `--test` is one of these; [data.md](data.md) has an example of each.',
     formatTable(formats),

@@ -7,6 +7,7 @@ import {
   collect,
   group,
   imageSize,
+  integers,
   keepWidth,
   maxError,
   numbers,
@@ -30,6 +31,7 @@ export interface CliOptions {
   /** The file that `--plan` names; the library takes the plan itself. */
   readonly plan?: string;
   readonly planOut?: string;
+  readonly seconds?: number;
   readonly imageSize?: readonly [number, number];
   readonly layout?: ImageOptions['layout'];
   readonly scale?: readonly number[];
@@ -69,13 +71,17 @@ export interface OptionSpec {
   /** Turns the text (and what a repeated option held before) into the value. */
   readonly parse?: (text: string, before: never) => unknown;
   readonly mandatory?: boolean;
-  readonly commands: readonly ('reduce' | 'verify')[];
+  readonly commands: readonly CommandName[];
 }
+
+/** The commands that take options from this list. */
+export const COMMANDS = ['reduce', 'verify', 'bench'] as const;
+export type CommandName = (typeof COMMANDS)[number];
 
 const BOTH = ['reduce', 'verify'] as const;
 const REDUCE = ['reduce'] as const;
 
-/** Every option of `reduce` and `verify`: the parser, the help and the docs are made from this list. */
+/** Every option of the commands: the parser, the help and the docs are made from this list. */
 export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'data',
@@ -83,7 +89,7 @@ export const OPTIONS: readonly OptionSpec[] = [
     description: `calibration data, repeatable: ${DATA_FORMATS.map((f) => f.name).join(', ')}`,
     parse: collect,
     mandatory: true,
-    commands: BOTH,
+    commands: COMMANDS,
   },
   {
     key: 'test',
@@ -111,21 +117,21 @@ export const OPTIONS: readonly OptionSpec[] = [
     flags: '--max-rows <n>',
     description: 'use a deterministic sample of n rows',
     parse: positiveInteger('--max-rows'),
-    commands: BOTH,
+    commands: COMMANDS,
   },
   {
     key: 'imageSize',
     flags: '--image-size <n|HxW>',
     description: 'for a folder of images: height and width (default: those of the model)',
     parse: imageSize,
-    commands: BOTH,
+    commands: COMMANDS,
   },
   {
     key: 'layout',
     flags: '--layout <nchw|nhwc>',
     description: 'for images: the order of the axes (default: as the model shows)',
     parse: oneOf('--layout', ['nchw', 'nhwc']),
-    commands: BOTH,
+    commands: COMMANDS,
   },
   {
     key: 'scale',
@@ -133,35 +139,35 @@ export const OPTIONS: readonly OptionSpec[] = [
     description:
       'for images: x = (pixel * scale - mean) / std; one number or one for each channel, fractions like 1/127.5 allowed (default 1)',
     parse: numbers('--scale'),
-    commands: BOTH,
+    commands: COMMANDS,
   },
   {
     key: 'mean',
     flags: '--mean <list>',
     description: 'for images, see --scale (default 0)',
     parse: numbers('--mean'),
-    commands: BOTH,
+    commands: COMMANDS,
   },
   {
     key: 'std',
     flags: '--std <list>',
     description: 'for images, see --scale (default 1)',
     parse: numbers('--std'),
-    commands: BOTH,
+    commands: COMMANDS,
   },
   {
     key: 'crop',
     flags: '--crop <center|none>',
     description: 'for images: fill the size and cut off what is over, or stretch (default center)',
     parse: oneOf('--crop', ['center', 'none']),
-    commands: BOTH,
+    commands: COMMANDS,
   },
   {
     key: 'colours',
     flags: '--colours <rgb|bgr>',
     description: 'for images: the order of the channels (default rgb)',
     parse: oneOf('--colours', ['rgb', 'bgr']),
-    commands: BOTH,
+    commands: COMMANDS,
   },
   {
     key: 'method',
@@ -320,7 +326,7 @@ export const OPTIONS: readonly OptionSpec[] = [
     flags: '--provider <name>',
     description: `execution provider: ${PROVIDERS.join(', ')}, auto (default cpu)`,
     parse: oneOf('--provider', [...PROVIDERS, 'auto']),
-    commands: BOTH,
+    commands: COMMANDS,
   },
   {
     key: 'batch',
@@ -328,6 +334,20 @@ export const OPTIONS: readonly OptionSpec[] = [
     description: 'rows per run (default: by --memory)',
     parse: positiveInteger('--batch'),
     commands: BOTH,
+  },
+  {
+    key: 'batch',
+    flags: '--batch <n,…>',
+    description: 'rows of a run, several sizes with commas (default 1,64)',
+    parse: integers('--batch'),
+    commands: ['bench'],
+  },
+  {
+    key: 'seconds',
+    flags: '--seconds <s>',
+    description: 'seconds for each batch size (default 3)',
+    parse: positiveNumber('--seconds'),
+    commands: ['bench'],
   },
   {
     key: 'positions',
@@ -364,6 +384,6 @@ export const OPTIONS: readonly OptionSpec[] = [
     parse: positiveInteger('--external-threshold'),
     commands: REDUCE,
   },
-  { key: 'json', flags: '--json', description: 'print the report as one JSON document on stdout', commands: BOTH },
-  { key: 'quiet', flags: '--quiet', description: 'no table and no progress', commands: BOTH },
+  { key: 'json', flags: '--json', description: 'print the report as one JSON document on stdout', commands: COMMANDS },
+  { key: 'quiet', flags: '--quiet', description: 'no table and no progress', commands: COMMANDS },
 ];

@@ -20,6 +20,11 @@ export function positiveInteger(option: string): (text: string) => number {
   };
 }
 
+/** `1,16`: one or several. */
+export function integers(option: string): (text: string) => number[] {
+  return (text) => text.split(',').map((part) => positiveInteger(option)(part));
+}
+
 export function wholeNumber(option: string): (text: string) => number {
   return (text) => {
     const value = Number(text);

@@ -1,10 +1,12 @@
 import { Command, CommanderError, Option } from 'commander';
 import { CondenseError, ExitCode, formatDiagnostic, type Diagnostic } from '../diagnostics/diagnostic.js';
+import type { BenchOptions } from '../condense/bench.js';
 import type { VerifyOptions } from '../condense/condense.js';
 import { VERSION } from '../version.js';
 import { BudgetError } from '../condense/budget-error.js';
 import { formatNodes } from '../report/format.js';
 import type { NodeReport } from '../report/report.js';
+import { benchCommand } from './bench.js';
 import { OPTIONS, withImages, type CliOptions } from './options.js';
 import { reduceCommand, type ReduceOptions } from './reduce.js';
 import type { Streams } from './streams.js';
@@ -25,7 +27,7 @@ export async function run(argv: readonly string[], streams: Streams): Promise<nu
       writeOut: (text) => streams.stdout.write(text),
       writeErr: (text) => streams.stderr.write(text),
     })
-    .addHelpText('after', '\nThe options of a command: onnx-condense reduce --help, onnx-condense verify --help\n');
+    .addHelpText('after', '\nThe options of a command: onnx-condense <command> --help\n');
 
   const reduce = program
     .command('reduce', { isDefault: true })
@@ -48,9 +50,18 @@ export async function run(argv: readonly string[], streams: Streams): Promise<nu
     .action(async (a: string, b: string, options: VerifyOptions & CliOptions) => {
       code = await verifyCommand(a, b, withImages(options), streams);
     });
+  const bench = program
+    .command('bench')
+    .description('time models in turn: latency, throughput, memory')
+    .argument('<model.onnx...>')
+    .addHelpText('after', '\nExample:\n  onnx-condense bench net.onnx small.onnx --data inputs.npz --batch 1,256\n')
+    .action(async (models: string[], options: BenchOptions & CliOptions) => {
+      code = await benchCommand(models, withImages(options), streams);
+    });
   for (const [name, command] of [
     ['reduce', reduce],
     ['verify', verify],
+    ['bench', bench],
   ] as const) {
     command.exitOverride().showHelpAfterError(`(onnx-condense ${name} --help shows the options)`);
     for (const spec of OPTIONS) {

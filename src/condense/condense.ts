@@ -1,5 +1,3 @@
-import { stat } from 'node:fs/promises';
-import path from 'node:path';
 import { gatherRows, loadDataset } from '../calibration/dataset.js';
 import { rowsAreFew, type DataNote } from '../diagnostics/calibration.js';
 import { CondenseError, ExitCode, raise, type Diagnostic } from '../diagnostics/diagnostic.js';
@@ -9,7 +7,7 @@ import { label, type KnownShapes } from '../channels/tracker.js';
 import { condensingSites } from '../channels/sites.js';
 import type { ChannelAnalysis, TargetNode } from '../channels/types.js';
 import { parameterCount } from '../graph/edit.js';
-import type { Model, ModelSource } from '../graph/ir.js';
+import type { Model } from '../graph/ir.js';
 import { readModel } from '../onnx/index.js';
 import { countMacs } from '../graph/macs.js';
 import type { CondenseReport, NodeReport } from '../report/report.js';
@@ -23,6 +21,7 @@ import { parseTolerance } from '../verify/tolerance.js';
 import { VERSION } from '../version.js';
 import { shareEqualConstants, unshareConstants } from '../../passes/unshare-constants.js';
 import { BudgetError } from './budget-error.js';
+import { fileBytes } from './file-bytes.js';
 import { checkOutputNames } from './names.js';
 import type { CondenseOptions } from './options.js';
 import { dataInputs, prepare, type Prepared } from './prepare.js';
@@ -242,12 +241,6 @@ function nodeReport(
     ...(after === undefined ? {} : { after }),
     ...(refusal === undefined ? {} : { refusal }),
   };
-}
-
-/** Bytes of the model's file and of its external data. */
-async function fileBytes({ path: file, byteLength, externalFiles }: ModelSource): Promise<number> {
-  const data = await Promise.all(externalFiles.map((name) => stat(path.join(path.dirname(file), name))));
-  return data.reduce((sum, { size }) => sum + size, byteLength);
 }
 
 /** Shapes of a model's values for the smallest feed, and how many rows that has. */

@@ -1,0 +1,140 @@
+import { gatherRows, loadDataset } from '../calibration/dataset.js';
+import type { DataNote } from '../diagnostics/calibration.js';
+import { raise } from '../diagnostics/diagnostic.js';
+import { interfacesDiffer } from '../diagnostics/verify.js';
+import { parameterCount } from '../graph/edit.js';
+import type { Feeds } from '../graph/feeds.js';
+import { countMacs } from '../graph/macs.js';
+import type { Model } from '../graph/ir.js';
+import { encodeModel, readModel } from '../onnx/index.js';
+import { interleavedLatency, pairedRatio } from '../runtime/latency.js';
+import { peakMemory } from '../runtime/peak-memory.js';
+import { resolveProvider, type ProviderChoice } from '../runtime/providers.js';
+import { Session, type SessionOptions } from '../runtime/session.js';
+import { probeShapes } from '../runtime/shapes.js';
+import { fileBytes } from './file-bytes.js';
+import type { CondenseOptions } from './options.js';
+import { dataInputs } from './prepare.js';
+
+/** Options of {@link bench}. */
+export interface BenchOptions {
+  /** As for {@link condense}; rows are repeated where a batch wants more than there are. */
+  readonly data: readonly string[];
+  readonly maxRows?: number;
+  readonly images?: CondenseOptions['images'];
+  readonly provider?: ProviderChoice;
+  /** Rows of a run, one or several sizes. Default 1 and 64; a graph with a fixed batch is run with that. */
+  readonly batch?: readonly number[];
+  /** Seconds for each batch size. Default 3. */
+  readonly seconds?: number;
+}
+
+/** A model that was timed. */
+export interface BenchedModel {
+  /** Its file; null for a model in memory. */
+  readonly file: string | null;
+  /** Of the file and its external data, or of the model as one file. */
+  readonly bytes: number;
+  readonly parameters: number;
+  /** Multiply-accumulates for one row. */
+  readonly macs: number;
+}
+
+/** How one model ran at one batch size; times in milliseconds for each run. */
+export interface BenchFigures {
+  readonly runs: number;
+  readonly median: number;
+  readonly p95: number;
+  readonly rowsPerSecond: number;
+  /** How many times as fast as the first model: the median over runs side by side, and the middle half of them. */
+  readonly speedup: number;
+  readonly quartiles: readonly [number, number];
+  /** Bytes that loading and running it added to a process of its own; null where that could not be measured. */
+  readonly peakMemory: number | null;
+}
+
+/** What {@link bench} found: the document that `--json` prints. */
+export interface BenchReport {
+  readonly schemaVersion: 1;
+  readonly provider: string;
+  readonly models: readonly BenchedModel[];
+  /** `figures` in the order of the models. */
+  readonly batches: readonly { readonly batch: number; readonly figures: readonly BenchFigures[] }[];
+  readonly warnings: readonly DataNote[];
+}
+
+/** Rows of a run when none are asked for. */
+const BATCHES = [1, 64];
+const SECONDS = 3;
+
+/**
+ * Times models that take the same inputs, in turn, so that whatever else the machine does hits all of them alike.
+ * @param models models or their paths; all are compared with the first
+ * @throws CondenseError when their inputs differ, the data does not fit, or one does not run
+ */
+export async function bench(models: readonly (Model | string)[], options: BenchOptions): Promise<BenchReport> {
+  const read: Model[] = [];
+  for (const model of models) read.push(typeof model === 'string' ? await readModel(model) : model);
+  const names = (model: Model): string =>
+    dataInputs(model)
+      .map((i) => i.name)
+      .join(', ');
+  for (const model of read)
+    if (names(model) !== names(read[0]!))
+      raise(interfacesDiffer(`their inputs are ${names(read[0]!)} and ${names(model)}`));
+  const { provider, notes } = await resolveProvider(options.provider ?? 'cpu');
+  const dataset = await loadDataset(options.data, dataInputs(read[0]!), {
+    maxRows: options.maxRows,
+    images: options.images,
+  });
+  const feedsOf = (batch: number): Feeds =>
+    gatherRows(
+      dataset,
+      Array.from({ length: batch }, (_, i) => i % dataset.rows),
+    );
+  const settings: SessionOptions = { provider, purpose: 'latency' };
+  const one = dataset.fixedBatch ?? 1;
+  const described: BenchedModel[] = [];
+  for (const model of read) described.push(await describe(model, feedsOf(one), one, settings));
+
+  const sizes = dataset.fixedBatch === undefined ? [...new Set(options.batch ?? BATCHES)] : [dataset.fixedBatch];
+  const batches: BenchReport['batches'][number][] = [];
+  const sessions: Session[] = [];
+  try {
+    for (const model of read) sessions.push(await Session.open(model, settings));
+    for (const batch of sizes) {
+      const feeds = feedsOf(batch);
+      const latencies = await interleavedLatency(sessions, feeds, { seconds: options.seconds ?? SECONDS });
+      const figures: BenchFigures[] = [];
+      for (const [i, latency] of latencies.entries()) {
+        const { median: speedup, quartiles } = pairedRatio(latencies[0]!, latency);
+        figures.push({
+          runs: latency.runs,
+          median: latency.median,
+          p95: latency.p95,
+          rowsPerSecond: (1000 * batch) / latency.median,
+          speedup,
+          quartiles,
+          peakMemory: await peakMemory(read[i]!, feeds, provider),
+        });
+      }
+      batches.push({ batch, figures });
+    }
+  } finally {
+    for (const session of sessions) await session.release();
+  }
+  const warnings = [...dataset.notes, ...notes.map((message) => ({ code: 'PROVIDER_NOT_AVAILABLE', message }))];
+  return { schemaVersion: 1, provider, models: described, batches, warnings };
+}
+
+async function describe(model: Model, feeds: Feeds, rows: number, session: SessionOptions): Promise<BenchedModel> {
+  return {
+    file: model.source?.path ?? null,
+    bytes:
+      model.source === undefined
+        ? encodeModel(model).reduce((sum, chunk) => sum + chunk.byteLength, 0)
+        : await fileBytes(model.source),
+    parameters: parameterCount(model),
+    macs: countMacs(model, await probeShapes(model, feeds, session)) / rows,
+  };
+}
