@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
 
 const file = fileURLToPath(new URL('../docs/measured.md', import.meta.url));
-const SECTIONS = ['models', 'residual', 'planning', 'speed'];
+const SECTIONS = ['models', 'residual', 'planning', 'max-error', 'speed'];
 const HEAD = `<!-- Made by the scripts that are named with each table. -->
 
 # What was measured on real networks
@@ -100,6 +100,33 @@ ${table(
 )}
 `;
 };
+
+MAKERS['max-error'] = (results) => `## The smallest model within an error
+
+\`node bench/max-error.mjs\`: what \`--max-error nrmse=1e-2\` finds on validation rows, against the smallest size in steps of 2.5 % at which a
+planned model is within the limit on the check rows, which choose nothing else.
+
+${table(
+  [
+    'model',
+    'found',
+    'NRMSE on check rows',
+    'on validation rows',
+    'smallest of the sweep',
+    'found / smallest',
+    'seconds',
+  ],
+  results.map(({ name, full, found, smallest, seconds }) => [
+    name,
+    percent(found.parameters / full),
+    short(found.nrmse),
+    short(found.validation),
+    percent(smallest / full),
+    (found.parameters / smallest).toFixed(3),
+    seconds.toFixed(0),
+  ]),
+)}
+`;
 
 MAKERS.speed = ({ asked, all }) => `## Speed
 
