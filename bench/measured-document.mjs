@@ -68,7 +68,7 @@ ${table(
 `,
 };
 
-MAKERS.planning = (results) => {
+MAKERS.planning = ({ gains: results, correlations }) => {
   const gains = results.map((r) => r.uniform.nrmse / r.planned.nrmse);
   const mean = Math.exp(gains.reduce((sum, g) => sum + Math.log(g), 0) / gains.length);
   return `## Planned widths against uniform ones
@@ -97,6 +97,14 @@ ${table(
     r.planned.agreement === null ? '-' : `${percent(r.uniform.agreement)}, ${percent(r.planned.agreement)}`,
     (r.seconds.curves + r.seconds.search).toFixed(0),
   ]),
+)}
+
+Predictions against what models really err by, over random plans from 15 % to all of the widths (\`node bench/planning.mjs --plans 40\`): rank
+correlation by Spearman.
+
+${table(
+  ['model', 'plans', 'rank correlation'],
+  correlations.map((r) => [r.name, r.plans, r.correlation.toFixed(3)]),
 )}
 `;
 };

@@ -1,7 +1,7 @@
 // Planned widths against uniform ones (the same share of every space, the same selection and refit) at equal parameters, and the planner's
 // prediction against what comes out. Writes docs/measured.md.
 //   npm run build && node bench/planning.mjs [name ...] [--plans 20]
-// With --plans n: n random plans of each model are built too, and the rank correlation of predicted and actual error is printed.
+// With --plans n: instead, n random plans of each model are built, and the rank correlation of predicted and actual error is written.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -32,16 +32,16 @@ const { values: options, positionals } = parseArgs({
 const folder = fileURLToPath(new URL('../out/planning', import.meta.url));
 mkdirSync(folder, { recursive: true });
 
+const suffix = Number(options.plans) > 0 ? '.plans' : '';
 for (const run of RUNS.filter((r) => positionals.length === 0 || positionals.includes(r.name))) {
-  writeFileSync(path.join(folder, `${run.name}.json`), JSON.stringify(await measure(run)));
+  writeFileSync(path.join(folder, `${run.name}${suffix}.json`), JSON.stringify(await measure(run)));
 }
-await writeMeasured(
-  'planning',
+const stored = (ending) =>
   RUNS.flatMap(({ name }) => {
-    const file = path.join(folder, `${name}.json`);
+    const file = path.join(folder, `${name}${ending}`);
     return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : [];
-  }),
-);
+  });
+await writeMeasured('planning', { gains: stored('.json'), correlations: stored('.plans.json') });
 
 async function measure({ name, ratios }) {
   const entry = collectionEntries().find((e) => e.name === name);
@@ -75,7 +75,7 @@ async function measure({ name, ratios }) {
     return { parameters: parameterCount(reduced), ...outputs.sort((a, b) => b.nrmse - a.nrmse)[0] };
   };
   const results = [];
-  for (const ratio of ratios) {
+  for (const ratio of Number(options.plans) > 0 ? [] : ratios) {
     const begun = performance.now();
     const { widths } = await planning.best(limitsOf(prepared, { keepParams: ratio }, cost));
     const search = (performance.now() - begun) / 1000;
@@ -104,9 +104,8 @@ async function measure({ name, ratios }) {
       );
       pairs.push([planning.predicted(widths), (await errorOf(widths)).nrmse]);
     }
-    console.log(
-      `${name}: rank correlation of predicted and actual error over ${plans} random plans: ${rankCorrelation(pairs).toFixed(3)}`,
-    );
+    results.push({ name, plans, pairs, correlation: rankCorrelation(pairs) });
+    console.log(JSON.stringify(results.at(-1)));
   }
   await blas.release();
   return results;
