@@ -74,7 +74,8 @@ MAKERS.planning = ({ gains: results, correlations }) => {
   return `## Planned widths against uniform ones
 
 \`node bench/planning.mjs\`: at equal parameters, with the same selection and refit. Uniform: the same share of every space. NRMSE of the worst
-output on rows that no fit saw. Geometric mean of the gain: ${mean.toFixed(2)}.
+output on rows that no fit saw. Geometric mean of the gain: ${mean.toFixed(2)}. Where true answers are known: by which factor the mean absolute error
+against them grows.
 
 ${table(
   [
@@ -85,6 +86,7 @@ ${table(
     'gain',
     'predicted',
     'same decision (uniform, planned)',
+    'true error (uniform, planned)',
     'trials and search, s',
   ],
   results.map((r, i) => [
@@ -95,6 +97,9 @@ ${table(
     gains[i].toFixed(2),
     short(r.predicted),
     r.planned.agreement === null ? '-' : `${percent(r.uniform.agreement)}, ${percent(r.planned.agreement)}`,
+    r.planned.trueError === undefined
+      ? '-'
+      : `× ${r.uniform.trueError.toFixed(3)}, × ${r.planned.trueError.toFixed(3)}`,
     (r.seconds.curves + r.seconds.search).toFixed(0),
   ]),
 )}
