@@ -1,5 +1,7 @@
 /** onnx-condense as a library. Everything that is exported here is public; the rest may change. */
-export { condense, verify, type Condensed, type VerifyOptions } from './condense/condense.js';
+export { condense } from './condense/condense.js';
+export type { Condensed } from './condense/finish.js';
+export { verify, type VerifyOptions } from './condense/verify.js';
 export { bench, type BenchedModel, type BenchFigures, type BenchOptions, type BenchReport } from './condense/bench.js';
 export { BudgetError } from './condense/budget-error.js';
 export type { CondenseOptions, Method, ProgressEvent } from './condense/options.js';

@@ -1,7 +1,7 @@
 import { Command, CommanderError, Option } from 'commander';
 import { CondenseError, ExitCode, formatDiagnostic, type Diagnostic } from '../diagnostics/diagnostic.js';
 import type { BenchOptions } from '../condense/bench.js';
-import type { VerifyOptions } from '../condense/condense.js';
+import type { VerifyOptions } from '../condense/verify.js';
 import { VERSION } from '../version.js';
 import { BudgetError } from '../condense/budget-error.js';
 import { formatNodes } from '../report/format.js';

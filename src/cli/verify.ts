@@ -1,4 +1,4 @@
-import { verify, type VerifyOptions } from '../condense/condense.js';
+import { verify, type VerifyOptions } from '../condense/verify.js';
 import { ExitCode } from '../diagnostics/diagnostic.js';
 import { formatVerification } from '../report/format.js';
 import type { CliOptions } from './options.js';

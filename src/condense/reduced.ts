@@ -1,3 +1,5 @@
+import { shareEqualConstants, unshareConstants } from '../../passes/unshare-constants.js';
+import type { Prepared } from './prepare.js';
 import type { DataNote } from '../diagnostics/calibration.js';
 import { deleteNewlyDead } from '../graph/edit.js';
 import type { Model } from '../graph/ir.js';
@@ -29,4 +31,15 @@ export async function applyCut(
   const notes: PassNote = { name: cutChannels.name, changed: cut.changed, notes: cut.notes };
   if (cut.changed) deleteNewlyDead(cut.model.graph, model.graph);
   return { model: cut.model, changed: cut.changed, passes: [notes] };
+}
+
+/** Constants that were copied for their readers and came out equal are one again. */
+export function withSharedConstants(prepared: Prepared, reduced: Reduced): Reduced {
+  if (reduced.model === prepared.input) return reduced;
+  const { model, notes } = shareEqualConstants(reduced.model, prepared.copies, prepared.shared);
+  return {
+    ...reduced,
+    model,
+    passes: [{ name: unshareConstants.name, changed: notes.length > 0, notes }, ...reduced.passes],
+  };
 }

@@ -1,0 +1,62 @@
+import { loadDataset } from '../calibration/dataset.js';
+import { raise } from '../diagnostics/diagnostic.js';
+import { interfacesDiffer } from '../diagnostics/verify.js';
+import type { Model } from '../graph/ir.js';
+import { readModel } from '../onnx/index.js';
+import { resolveProvider, type ProviderChoice } from '../runtime/providers.js';
+import { compareModels } from '../verify/compare-models.js';
+import type { VerificationReport } from '../verify/report-types.js';
+import { parseTolerance } from '../verify/tolerance.js';
+import { checkOutputNames } from './names.js';
+import type { CondenseOptions } from './options.js';
+import { dataInputs } from './prepare.js';
+
+/** Options of {@link verify}. */
+export interface VerifyOptions {
+  /** As for {@link condense}; every row is a check row. */
+  readonly data: readonly string[];
+  readonly maxRows?: number;
+  readonly images?: CondenseOptions['images'];
+  readonly tolerance?: string;
+  readonly rowTolerance?: number;
+  readonly classes?: readonly string[];
+  readonly provider?: ProviderChoice;
+  readonly batch?: number;
+  readonly onProgress?: CondenseOptions['onProgress'];
+}
+
+/**
+ * Compares two models with the same inputs and outputs on data that neither was made from.
+ * @throws CondenseError when their interfaces differ or the data does not fit
+ */
+export async function verify(
+  reference: Model | string,
+  candidate: Model | string,
+  options: VerifyOptions,
+): Promise<VerificationReport> {
+  const [a, b] = [
+    typeof reference === 'string' ? await readModel(reference) : reference,
+    typeof candidate === 'string' ? await readModel(candidate) : candidate,
+  ];
+  const tolerance = options.tolerance === undefined ? undefined : parseTolerance(options.tolerance);
+  const names = (infos: readonly { name: string }[]): string => infos.map((i) => i.name).join(', ');
+  if (names(dataInputs(a)) !== names(dataInputs(b)))
+    raise(interfacesDiffer(`their inputs are ${names(dataInputs(a))} and ${names(dataInputs(b))}`));
+  if (names(a.graph.outputs) !== names(b.graph.outputs)) {
+    raise(interfacesDiffer(`their outputs are ${names(a.graph.outputs)} and ${names(b.graph.outputs)}`));
+  }
+  checkOutputNames(a, options.classes);
+  const dataset = await loadDataset(options.data, dataInputs(a), { maxRows: options.maxRows, images: options.images });
+  const { provider } = await resolveProvider(options.provider ?? 'cpu');
+  const rows = Int32Array.from({ length: dataset.rows }, (_, i) => i);
+  return compareModels(a, b, dataset, rows, {
+    session: { provider },
+    batch: dataset.fixedBatch ?? options.batch ?? 256,
+    tolerance,
+    exact: false,
+    rowTolerance: options.rowTolerance,
+    classes: options.classes ?? [],
+    farthest: undefined,
+    onRows: (done, total) => options.onProgress?.({ stage: 'verify', message: 'rows', done, total }),
+  });
+}
