@@ -24,9 +24,8 @@ const PATCH_SHARE = 1 / 4;
 
 /** Reduces by `span`: plans the widths for the budget, chooses channels, absorbs, refits in sequence. */
 export async function reduceBySpan(plain: Prepared, options: CondenseOptions): Promise<Reduced> {
-  const prepared: Prepared = { ...plain, analysis: chooseViews(plain.analysis, plain.memory * PATCH_SHARE) };
-  const { original, analysis } = prepared;
-  const cost = new WidthCost(original, analysis, prepared.shapes, prepared.probed);
+  const { prepared, cost } = viewedForSpan(plain);
+  const { analysis } = prepared;
   const limits = limitsOf(prepared, options, cost);
   if (analysis.spaces.length === 0) return untouched(prepared, limits);
   const fixed = fixedWidths(analysis, options.keep);
@@ -58,13 +57,19 @@ export async function reduceBySpan(plain: Prepared, options: CondenseOptions): P
   return { ...reduced, plan };
 }
 
+/** The consumers in the views in which `span` reads them, and what models of these spaces cost. */
+export function viewedForSpan(plain: Prepared): { readonly prepared: Prepared; readonly cost: WidthCost } {
+  const prepared: Prepared = { ...plain, analysis: chooseViews(plain.analysis, plain.memory * PATCH_SHARE) };
+  return { prepared, cost: new WidthCost(prepared.original, prepared.analysis, prepared.shapes, prepared.probed) };
+}
+
 /** How widths of convolutions are rounded. A speed-up wants what this machine's kernels like, other budgets the same result everywhere. */
-async function roundingOf(options: CondenseOptions): Promise<Rounding> {
+export async function roundingOf(options: CondenseOptions): Promise<Rounding> {
   const { roundTo = options.speedup === undefined ? DEFAULT_STEP : 'auto' } = options;
   return roundTo === 'auto' ? { block: await convolutionBlock(options) } : roundTo;
 }
 
-function planOf({ input, analysis }: Prepared, widths: ArrayLike<number>): Plan {
+export function planOf({ input, analysis }: Prepared, widths: ArrayLike<number>): Plan {
   return {
     schemaVersion: PLAN_VERSION,
     model: input.source?.sha256 ?? null,

@@ -73,6 +73,11 @@ export class WidthSearch {
     return this.planner([]).predicted(widths);
   }
 
+  /** Parameters of the smallest model there is. */
+  smallestSize(): number {
+    return this.cost.parameters(smallestWidths(this.curves));
+  }
+
   /** The widths with the smallest predicted error within the limits. @throws CondenseError where there are none */
   planned(limits: readonly Limit[]): Int32Array {
     return this.planner(limits).plan();
@@ -106,7 +111,7 @@ export class WidthSearch {
       const most = Math.max(smallest, Math.round(ratio * full));
       return [...limits, { option: '--max-error', unit: 'parameters', most, full, cost: (w) => cost.parameters(w) }];
     };
-    const smallest = cost.parameters(smallestWidths(this.curves));
+    const smallest = this.smallestSize();
     // Ratios at which models failed and passed. Where to try next between them says the prediction, corrected by every model made.
     let [low, high] = [smallest / full, 1];
     const trials: Trial[] = [];

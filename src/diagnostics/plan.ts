@@ -52,6 +52,16 @@ export function speedNotReached(wanted: number, reached: number, batch: number):
   };
 }
 
+export function pointUnknown(index: number, points: number): Diagnostic {
+  return {
+    code: 'POINT_UNKNOWN',
+    message: `there is no point ${index}: the sweep has ${points}`,
+    where: '--pick',
+    advice: `Give a number from 1 to ${points}, or knee.`,
+    exitCode: ExitCode.Usage,
+  };
+}
+
 export function nodeUnknown(option: string, node: string, near: readonly string[]): Diagnostic {
   return {
     code: 'NODE_UNKNOWN',
