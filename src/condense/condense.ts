@@ -3,7 +3,7 @@ import path from 'node:path';
 import { gatherRows, loadDataset } from '../calibration/dataset.js';
 import { rowsAreFew, type DataNote } from '../diagnostics/calibration.js';
 import { CondenseError, ExitCode, raise, type Diagnostic } from '../diagnostics/diagnostic.js';
-import { errorNotReached, optionsConflict } from '../diagnostics/plan.js';
+import { errorNotReached, optionsConflict, scoreNotReached } from '../diagnostics/plan.js';
 import { interfacesDiffer } from '../diagnostics/verify.js';
 import { label, type KnownShapes } from '../channels/tracker.js';
 import { condensingSites } from '../channels/sites.js';
@@ -12,14 +12,17 @@ import { parameterCount } from '../graph/edit.js';
 import type { Model, ModelSource } from '../graph/ir.js';
 import { readModel } from '../onnx/index.js';
 import { countMacs } from '../graph/macs.js';
+import { scoreText } from '../verify/score-text.js';
 import type { CondenseReport, NodeReport } from '../report/report.js';
 import { Blas } from '../runtime/blas.js';
 import { resolveProvider, type ProviderChoice } from '../runtime/providers.js';
 import { probeShapes } from '../runtime/shapes.js';
 import { compareModels } from '../verify/compare-models.js';
 import { farthestRows } from '../verify/farthest.js';
+import { judgementOf } from '../verify/metric-module.js';
 import type { VerificationReport } from '../verify/report-types.js';
 import { parseTolerance } from '../verify/tolerance.js';
+import { formatScoreChange, keepsScore } from '../verify/user-metric.js';
 import { VERSION } from '../version.js';
 import { shareEqualConstants, unshareConstants } from '../../passes/unshare-constants.js';
 import { BudgetError } from './budget-error.js';
@@ -167,7 +170,7 @@ function checkOptions(options: CondenseOptions): void {
     ['--keep-params', keepParams],
     ['--keep-macs', keepMacs],
     ['--size', size],
-    ['--max-error', maxError],
+    ['--max-error', typeof maxError === 'number' ? maxError : undefined],
   ] as const)
     if (value !== undefined && !(value > 0))
       raise(optionsConflict(`${option} must be above 0`, 'Give another number.'));
@@ -179,12 +182,12 @@ async function verifyReduced(
   reduced: Model,
   options: CondenseOptions,
 ): Promise<VerificationReport> {
-  const { input, data, session } = prepared;
+  const { input, data, session, judgement } = prepared;
   const fitRows = Int32Array.from(data.folds.flatMap((f) => [...f])).sort();
   return compareModels(input, reduced, data.checkData, data.checkRows, {
     session,
     batch: data.batch,
-    tolerance: options.tolerance === undefined ? undefined : parseTolerance(options.tolerance),
+    ...judgement,
     exact: options.method === 'exact',
     rowTolerance: options.rowTolerance,
     classes: options.classes ?? [],
@@ -199,8 +202,16 @@ function errorBudgetMissed(
   verification: VerificationReport,
   parameters: number,
 ): Diagnostic | undefined {
+  if (maxError === undefined) return undefined;
+  if (typeof maxError === 'object') {
+    const { score: change } = maxError;
+    const figures = verification.score!;
+    return keepsScore(figures.reduced, figures.original, change, figures.higherIsBetter)
+      ? undefined
+      : scoreNotReached(figures.name, formatScoreChange(change), scoreText(figures), parameters);
+  }
   const worst = Math.max(...verification.outputs.map((o) => o.nrmse ?? 0));
-  return maxError === undefined || worst <= maxError ? undefined : errorNotReached(maxError, worst, parameters);
+  return worst <= maxError ? undefined : errorNotReached(maxError, worst, parameters);
 }
 
 /** Rethrows; a budget that cannot be met is told with what stands in its way. */
@@ -265,6 +276,7 @@ export interface VerifyOptions {
   readonly maxRows?: number;
   readonly images?: CondenseOptions['images'];
   readonly tolerance?: string;
+  readonly metric?: CondenseOptions['metric'];
   readonly rowTolerance?: number;
   readonly classes?: readonly string[];
   readonly provider?: ProviderChoice;
@@ -285,7 +297,7 @@ export async function verify(
     typeof reference === 'string' ? await readModel(reference) : reference,
     typeof candidate === 'string' ? await readModel(candidate) : candidate,
   ];
-  const tolerance = options.tolerance === undefined ? undefined : parseTolerance(options.tolerance);
+  const judgement = await judgementOf(options);
   const names = (infos: readonly { name: string }[]): string => infos.map((i) => i.name).join(', ');
   if (names(dataInputs(a)) !== names(dataInputs(b)))
     raise(interfacesDiffer(`their inputs are ${names(dataInputs(a))} and ${names(dataInputs(b))}`));
@@ -299,7 +311,7 @@ export async function verify(
   return compareModels(a, b, dataset, rows, {
     session: { provider },
     batch: dataset.fixedBatch ?? options.batch ?? 256,
-    tolerance,
+    ...judgement,
     exact: false,
     rowTolerance: options.rowTolerance,
     classes: options.classes ?? [],

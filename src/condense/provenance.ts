@@ -17,7 +17,15 @@ export function withProvenance(
   check: VerificationReport | null,
   facts: { readonly parametersBefore: number; readonly parametersAfter: number; readonly verified: boolean },
 ): Model {
-  const { data: _data, test: _test, onProgress: _progress, memory: _memory, provider: _provider, ...rest } = options;
+  const {
+    data: _data,
+    test: _test,
+    onProgress: _progress,
+    memory: _memory,
+    provider: _provider,
+    metric: _metric,
+    ...rest
+  } = options;
   const settings = Object.fromEntries(
     Object.entries(rest)
       .filter(([, value]) => value !== undefined)
@@ -29,6 +37,7 @@ export function withProvenance(
     ...(o.agreement === null ? {} : { agreement: Number(o.agreement.toPrecision(4)) }),
     maxAbs: Number(o.maxAbs.toPrecision(4)),
   }));
+  const score = check?.score ?? null;
   const entries: [string, string][] = [
     ['version', VERSION],
     // A model made in memory has no file to name.
@@ -36,7 +45,14 @@ export function withProvenance(
     ['options', JSON.stringify(settings)],
     ['parameters', `${facts.parametersBefore} -> ${facts.parametersAfter}`],
     ['verified', String(facts.verified)],
-    ['check', JSON.stringify({ rows: check?.rows ?? 0, outputs: figures ?? [] })],
+    [
+      'check',
+      JSON.stringify({
+        rows: check?.rows ?? 0,
+        outputs: figures ?? [],
+        ...(score === null ? {} : { score: { name: score.name, original: score.original, reduced: score.reduced } }),
+      }),
+    ],
   ];
   const others = model.metadata.filter((entry) => !entry.key.startsWith(`${NAMESPACE}.`));
   return { ...model, metadata: [...others, ...entries.map(([key, value]) => ({ key: `${NAMESPACE}.${key}`, value }))] };

@@ -4,6 +4,7 @@ import { budgetTooSmall } from '../diagnostics/plan.js';
 import { WidthCost } from '../plan/cost.js';
 import { unreachable } from '../plan/limits.js';
 import { describeSpace, PLAN_VERSION, widthsOf, type Plan } from '../plan/plan.js';
+import { acceptanceOf } from './acceptance.js';
 import { limitsOf } from './budget.js';
 import type { CondenseOptions } from './options.js';
 import { ALL_FOLDS, type Prepared } from './prepare.js';
@@ -42,7 +43,10 @@ export async function reduceBySpan(plain: Prepared, options: CondenseOptions): P
   const search = await WidthSearch.open(span, cost, fixed, options.roundTo ?? DEFAULT_STEP, options.trials);
   const maxError =
     options.maxError ?? (limits.length > 0 || options.keep !== undefined ? undefined : DEFAULT_MAX_ERROR);
-  const found = maxError === undefined ? await search.best(limits) : await search.smallest(maxError, limits);
+  const found =
+    maxError === undefined
+      ? await search.best(limits)
+      : await search.smallest(acceptanceOf(span.prepared, maxError), limits);
   const reduced = (await span.build(found.widths, ALL_FOLDS)) ?? untouched(prepared, limits);
   const plan: Plan = {
     ...planOf(prepared, found.widths),

@@ -42,6 +42,16 @@ export function errorNotReached(wanted: number, reached: number, parameters: num
   };
 }
 
+export function scoreNotReached(name: string, wanted: string, reached: string, parameters: number): Diagnostic {
+  return {
+    code: 'SCORE_NOT_REACHED',
+    message: `no smaller model changes ${name} by no more than ${wanted} on the check rows: the nearest has ${reached} with ${parameters} parameters`,
+    where: '--max-error',
+    advice: 'Allow a larger loss, or give more rows.',
+    exitCode: ExitCode.BudgetUnreachable,
+  };
+}
+
 export function nodeUnknown(option: string, node: string, near: readonly string[]): Diagnostic {
   return {
     code: 'NODE_UNKNOWN',
