@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chooseViews } from '../dist/src/channels/sites.js';
+import { acceptanceOf } from '../dist/src/condense/acceptance.js';
 import { limitsOf } from '../dist/src/condense/budget.js';
 import { ALL_FOLDS, prepare } from '../dist/src/condense/prepare.js';
 import { SpanModel } from '../dist/src/condense/span-model.js';
@@ -63,7 +64,7 @@ async function measure(name) {
     return Math.max(...report.outputs.map((o) => o.nrmse ?? 0));
   };
   const start = performance.now();
-  const { widths, error: validation } = await search.smallest(LIMIT, []);
+  const { widths, error: validation } = await search.smallest(acceptanceOf(prepared, LIMIT), []);
   const seconds = (performance.now() - start) / 1000;
   const found = { parameters: cost.parameters(widths), nrmse: await errorOf(widths), validation };
   const full = parameterCount(model);

@@ -68,7 +68,7 @@ function dataPage({ options, imageKeys, formats }) {
     'Rows of several specifications are appended; `name=file.npy` parts are joined by row. One example of each:',
     `\`\`\`sh\n${formats.map((f) => `onnx-condense net.onnx small.onnx ${f.example}`).join('\n')}\n\`\`\``,
     'Names, types, shapes and values are checked: rows run along the first axis (where the graph fixes that to a number above 1 and leaves another open, along that one), ' +
-      'floating-point types are converted to each other with a note, and a NaN is refused with its row. Arrays of an `.npz` that are no input of the model may serve `--group`.',
+      'floating-point types are converted to each other with a note, and a NaN is refused with its row. Arrays of an `.npz` that are no input of the model may serve `--group`, and go to `--metric` as labels ([metric.md](metric.md)).',
     '## Folders of images',
     'For a model with one input of four axes. Needs the package sharp: `npm install sharp`. ' +
       'Sub-folders are read as well, and rows stand in the order of the paths. An image is turned upright as its EXIF data says, transparency is dropped, and ' +
@@ -119,7 +119,16 @@ function cliPage({ options, formats, providers, tolerances, exitCodes }) {
     'A list like `nrmse=1e-2,agreement=0.98`; a bare number means `nrmse`. It replaces the default, holds for every output, and a measure that an output does not have is passed over.',
     table(
       ['key', 'limit'],
-      Object.entries(tolerances).map(([key, { kind }]) => [`\`${key}\``, kind === 'at-most' ? 'at most' : 'at least']),
+      [
+        ...Object.entries(tolerances).map(([key, { kind }]) => [
+          `\`${key}\``,
+          kind === 'at-most' ? 'at most' : 'at least',
+        ]),
+        [
+          '`score`',
+          'what the score of `--metric` may change by for the worse: `-0.5%`, `-0.005` ([metric.md](metric.md))',
+        ],
+      ],
     ),
     '## Execution providers',
     `${providers.map((p) => `\`${p}\``).join(', ')}, as far as onnxruntime-node offers them on the platform, or \`auto\`. One that is asked for by name and cannot be used is an error that says why and how to install it; under \`auto\` it is a warning.`,

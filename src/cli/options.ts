@@ -274,8 +274,9 @@ export const OPTIONS: readonly OptionSpec[] = [
   },
   {
     key: 'maxError',
-    flags: '--max-error <nrmse=e>',
-    description: 'the smallest model within this error (default nrmse=1e-2 where no budget is given)',
+    flags: '--max-error <measure=e>',
+    description:
+      'the smallest model within this error: nrmse=1e-2 (default where no budget is given), or with --metric score=-0.5%',
     parse: maxError,
     commands: REDUCE,
   },
@@ -304,7 +305,14 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'tolerance',
     flags: '--tolerance <list>',
-    description: 'limits of the check: nrmse=1e-2,max-abs=0.1,agreement=0.98,…',
+    description: 'limits of the check: nrmse=1e-2,max-abs=0.1,agreement=0.98,…; with --metric score=-0.5%',
+    commands: BOTH,
+  },
+  {
+    key: 'metric',
+    flags: '--metric <file.mjs>',
+    description:
+      'an ES module exporting score(outputs, feeds, labels): a measure of your own, reported before and after',
     commands: BOTH,
   },
   {

@@ -1,5 +1,7 @@
 /** Parsers of option values. Each throws a CondenseError that names the option. */
+import type { MaxError } from '../condense/options.js';
 import { ExitCode, raise, type Diagnostic } from '../diagnostics/diagnostic.js';
+import { parseScoreChange } from '../verify/user-metric.js';
 
 export function optionInvalid(option: string, value: string, wanted: string): Diagnostic {
   return {
@@ -71,13 +73,17 @@ export function collect(text: string, before: readonly string[] | undefined): st
   return [...(before ?? []), text];
 }
 
-/** `nrmse=1e-3` or a bare number. */
-export function maxError(text: string): number {
+/** `nrmse=1e-3`, a bare number, or `score=-0.5%`. */
+export function maxError(text: string): MaxError {
+  if (text.startsWith('score=')) {
+    const score = parseScoreChange(text.slice('score='.length).trim());
+    return score === undefined ? raise(optionInvalid('--max-error', text, 'score=-0.5% or score=-0.005')) : { score };
+  }
   const digits = text.startsWith('nrmse=') ? text.slice('nrmse='.length) : text;
   const value = Number(digits);
   return digits !== '' && Number.isFinite(value) && value > 0
     ? value
-    : raise(optionInvalid('--max-error', text, 'nrmse=<number> or a number'));
+    : raise(optionInvalid('--max-error', text, 'nrmse=<number>, a number, or score=-0.5%'));
 }
 
 /** `2GB`, `500MB`, or bytes. Decimal units. */

@@ -11,6 +11,7 @@ import { readModel, writeModel } from '../onnx/index.js';
 import { planText, readPlan } from '../plan/plan-file.js';
 import { formatCondenseReport } from '../report/format.js';
 import type { CondenseReport } from '../report/report.js';
+import { failureText } from '../verify/score-text.js';
 import type { CliOptions } from './options.js';
 import { ProgressLine } from './progress.js';
 import type { Streams } from './streams.js';
@@ -76,10 +77,7 @@ export async function reduceCommand(
   tell(final, { json: json === true, quiet: quiet === true }, streams);
   if (final.status !== 'check-failed') return ExitCode.Done;
   const { failures, smallestPassing } = report.verification!.verdict;
-  const sentences = failures.map(
-    (f) => `${f.output}: ${f.measure}${f.value === null ? '' : ` ${f.value.toPrecision(3)} (limit ${f.limit})`}`,
-  );
-  streams.stderr.write(`onnx-condense: ${formatDiagnostic(checkFailed(sentences, smallestPassing))}\n`);
+  streams.stderr.write(`onnx-condense: ${formatDiagnostic(checkFailed(failures.map(failureText), smallestPassing))}\n`);
   return ExitCode.CheckFailed;
 }
 

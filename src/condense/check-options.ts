@@ -1,6 +1,5 @@
 import { raise } from '../diagnostics/diagnostic.js';
 import { optionsConflict } from '../diagnostics/plan.js';
-import { parseTolerance } from '../verify/tolerance.js';
 import type { CondenseOptions } from './options.js';
 
 /** Options that cannot hold together. @throws CondenseError */
@@ -34,10 +33,9 @@ export function checkOptions(options: CondenseOptions): void {
     ['--keep-params', keepParams],
     ['--keep-macs', keepMacs],
     ['--size', size],
-    ['--max-error', maxError],
+    ['--max-error', typeof maxError === 'number' ? maxError : undefined],
     ['--speedup', speedup],
   ] as const)
     if (value !== undefined && !(value > 0))
       raise(optionsConflict(`${option} must be above 0`, 'Give another number.'));
-  if (options.tolerance !== undefined) parseTolerance(options.tolerance);
 }

@@ -4,7 +4,7 @@ import { condensingSites } from '../channels/sites.js';
 import type { ChannelAnalysis, TargetNode } from '../channels/types.js';
 import { rowsAreFew, type DataNote } from '../diagnostics/calibration.js';
 import { CondenseError, ExitCode, type Diagnostic } from '../diagnostics/diagnostic.js';
-import { errorNotReached, speedNotReached } from '../diagnostics/plan.js';
+import { errorNotReached, scoreNotReached, speedNotReached } from '../diagnostics/plan.js';
 import { parameterCount } from '../graph/edit.js';
 import type { Model } from '../graph/ir.js';
 import { countMacs } from '../graph/macs.js';
@@ -13,7 +13,8 @@ import { probeShapes } from '../runtime/shapes.js';
 import { compareModels } from '../verify/compare-models.js';
 import { farthestRows } from '../verify/farthest.js';
 import type { VerificationReport } from '../verify/report-types.js';
-import { parseTolerance } from '../verify/tolerance.js';
+import { scoreText } from '../verify/score-text.js';
+import { formatScoreChange, keepsScore } from '../verify/user-metric.js';
 import { VERSION } from '../version.js';
 import { BudgetError } from './budget-error.js';
 import type { Clock } from './clock.js';
@@ -112,12 +113,12 @@ async function verifyReduced(
   options: CondenseOptions,
   candidates: number,
 ): Promise<VerificationReport> {
-  const { input, data, session } = prepared;
+  const { input, data, session, judgement } = prepared;
   const fitRows = Int32Array.from(data.folds.flatMap((f) => [...f])).sort();
   return compareModels(input, reduced, data.checkData, data.checkRows, {
     session,
     batch: data.batch,
-    tolerance: options.tolerance === undefined ? undefined : parseTolerance(options.tolerance),
+    ...judgement,
     exact: options.method === 'exact',
     rowTolerance: options.rowTolerance,
     classes: options.classes ?? [],
@@ -133,8 +134,16 @@ function errorBudgetMissed(
   verification: VerificationReport,
   parameters: number,
 ): Diagnostic | undefined {
+  if (maxError === undefined) return undefined;
+  if (typeof maxError === 'object') {
+    const { score: change } = maxError;
+    const figures = verification.score!;
+    return keepsScore(figures.reduced, figures.original, change, figures.higherIsBetter)
+      ? undefined
+      : scoreNotReached(figures.name, formatScoreChange(change), scoreText(figures), parameters);
+  }
   const worst = Math.max(...verification.outputs.map((o) => o.nrmse ?? 0));
-  return maxError === undefined || worst <= maxError ? undefined : errorNotReached(maxError, worst, parameters);
+  return worst <= maxError ? undefined : errorNotReached(maxError, worst, parameters);
 }
 
 /** Rethrows; a budget that cannot be met is told with what stands in its way. */

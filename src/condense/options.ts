@@ -1,9 +1,13 @@
 import type { ImageOptions } from '../calibration/sources/images.js';
 import type { Plan } from '../plan/plan.js';
 import type { ProviderChoice } from '../runtime/providers.js';
+import type { ScoreChange, UserMetric } from '../verify/user-metric.js';
 
 /** How redundant channels are found and absorbed; see docs/architecture.md. */
 export type Method = 'exact' | 'cosine' | 'span';
+
+/** What bounds the error of the smallest model: an NRMSE, or a change of the score of the user's metric. */
+export type MaxError = number | { readonly score: ScoreChange };
 
 /** Options of {@link condense}. Every one has the same meaning as the CLI option of that name. */
 export interface CondenseOptions {
@@ -56,8 +60,11 @@ export interface CondenseOptions {
   readonly roundTo?: number | 'auto';
   /** Widths of all spaces as a former run reported them (`report.plan`): applied as they are, without a search. */
   readonly plan?: Plan;
-  /** Budget: the smallest model whose NRMSE on validation rows is at most this. */
-  readonly maxError?: number;
+  /**
+   * Budget: the smallest model whose NRMSE on validation rows is at most this, or as `{ score }` the one whose score (see `metric`) changes by no
+   * more than that. Without a `tolerance`, such a limit on the score is also what the check is judged by.
+   */
+  readonly maxError?: MaxError;
   /**
    * Most models that a search for widths makes from the fit rows and measures on validation rows, to improve on what predictions alone choose;
    * 0 for none. Found from what a model costs to make when absent.
@@ -67,8 +74,10 @@ export interface CondenseOptions {
   readonly include?: readonly string[];
   /** No node whose name matches one of these. */
   readonly exclude?: readonly string[];
-  /** Tolerance of the check in the CLI's syntax, for example `nrmse=1e-2,max-abs=0.1`. */
+  /** Tolerance of the check in the CLI's syntax, for example `nrmse=1e-2,max-abs=0.1` or, with a `metric`, `score=-0.5%`. */
   readonly tolerance?: string;
+  /** A measure of the user's own that the check reports: the path of an ES module that exports it, or an object with the same members. */
+  readonly metric?: string | UserMetric;
   /** Outputs that hold class scores, judged by top-1 agreement, where their values do not show it (logits). */
   readonly classes?: readonly string[];
   /** A check row whose RMS over the standardised outputs exceeds this counts as exceeded in the bound. */

@@ -15,6 +15,7 @@ import type { Blas } from '../runtime/blas.js';
 import { resolveProvider } from '../runtime/providers.js';
 import { withSession, type SessionOptions } from '../runtime/session.js';
 import { probeShapes } from '../runtime/shapes.js';
+import { judgementOf, type Judgement } from '../verify/metric-module.js';
 import { foldBatchNormalization } from '../../passes/fold-batch-normalization.js';
 import { orderNodes } from '../../passes/order-nodes.js';
 import { unshareConstants, type ConstantCopy } from '../../passes/unshare-constants.js';
@@ -40,6 +41,8 @@ export interface Prepared {
   /** Multiply-accumulates of the original for one row. */
   readonly macs: number;
   readonly data: CalibrationRows;
+  /** What the check is judged by, the user's own measure with it. */
+  readonly judgement: Judgement;
   readonly session: SessionOptions;
   readonly providerNotes: readonly string[];
   readonly memory: number;
@@ -92,6 +95,7 @@ export async function prepare(
   { unshare = true }: { readonly unshare?: boolean } = {},
 ): Promise<Prepared> {
   checkOutputNames(model, options.classes);
+  const judgement = await judgementOf(options);
   const { model: input, changed } = await orderNodes.run(model, undefined);
   const folding = await foldBatchNormalization.run(input, undefined);
   const shared = folding.model;
@@ -127,6 +131,7 @@ export async function prepare(
     probed: probe.length,
     macs: countMacs(original, shapes) / probe.length,
     data: { ...rows, batch, stack },
+    judgement,
     session,
     providerNotes: notes,
     memory,

@@ -24,6 +24,7 @@ export function withProvenance(
     memory: _memory,
     provider: _provider,
     latencyCache: _cache,
+    metric: _metric,
     ...rest
   } = options;
   const settings = Object.fromEntries(
@@ -37,6 +38,7 @@ export function withProvenance(
     ...(o.agreement === null ? {} : { agreement: Number(o.agreement.toPrecision(4)) }),
     maxAbs: Number(o.maxAbs.toPrecision(4)),
   }));
+  const score = check?.score ?? null;
   const entries: [string, string][] = [
     ['version', VERSION],
     // A model made in memory has no file to name.
@@ -44,7 +46,14 @@ export function withProvenance(
     ['options', JSON.stringify(settings)],
     ['parameters', `${facts.parametersBefore} -> ${facts.parametersAfter}`],
     ['verified', String(facts.verified)],
-    ['check', JSON.stringify({ rows: check?.rows ?? 0, outputs: figures ?? [] })],
+    [
+      'check',
+      JSON.stringify({
+        rows: check?.rows ?? 0,
+        outputs: figures ?? [],
+        ...(score === null ? {} : { score: { name: score.name, original: score.original, reduced: score.reduced } }),
+      }),
+    ],
   ];
   const others = model.metadata.filter((entry) => !entry.key.startsWith(`${NAMESPACE}.`));
   return { ...model, metadata: [...others, ...entries.map(([key, value]) => ({ key: `${NAMESPACE}.${key}`, value }))] };

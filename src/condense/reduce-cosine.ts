@@ -4,6 +4,7 @@ import type { ChannelAnalysis } from '../channels/types.js';
 import { WidthCost } from '../plan/cost.js';
 import { unreachable, usedShare } from '../plan/limits.js';
 import type { Reduction } from '../../passes/cut-channels.js';
+import { acceptanceOf } from './acceptance.js';
 import { limitsOf } from './budget.js';
 import { cosineReduction } from './cosine.js';
 import { collectModelMoments } from './model-moments.js';
@@ -12,9 +13,6 @@ import { ALL_FOLDS, batchesOf, type Prepared } from './prepare.js';
 import { applyCut, type Reduced } from './reduced.js';
 import { validationRows } from './trial-rows.js';
 import { untouched } from './untouched.js';
-
-/** Validation errors may use this share of a limit: check rows scatter. */
-const MARGIN = 0.9;
 
 /** Reduces by `cosine`: the paper's merge, with thresholds given or found for the budget. */
 export async function reduceByCosine(prepared: Prepared, options: CondenseOptions): Promise<Reduced> {
@@ -40,11 +38,14 @@ export async function reduceByCosine(prepared: Prepared, options: CondenseOption
   if (options.threshold !== undefined || (limits.length === 0 && options.maxError === undefined))
     return finish(options.threshold ?? 0.99);
   const used = usedShare(limits);
-  const validation = options.maxError === undefined ? undefined : await validationRows(prepared);
+  const wanted = options.maxError === undefined ? undefined : acceptanceOf(prepared, options.maxError);
+  const validation = wanted === undefined ? undefined : await validationRows(prepared);
   const small = async (threshold: number): Promise<boolean> =>
     used(widthsOf(analysis, (await attempt(threshold)).keep)) <= 1;
-  const accurate = async (threshold: number): Promise<boolean> =>
-    (await validation!.nrmse((await applyCut(original, await attempt(threshold))).model)) <= options.maxError! * MARGIN;
+  const accurate = async (threshold: number): Promise<boolean> => {
+    const { model } = await applyCut(original, await attempt(threshold));
+    return wanted!.accepts(model, await validation!.nrmse(model));
+  };
   // What a model costs falls with the threshold, its error grows: the border is found by halving.
   const missed = unreachable(limits, widthsOf(analysis, (await attempt(0)).keep));
   if (missed !== undefined) raise(budgetTooSmall(missed.limit, missed.cost));

@@ -5,6 +5,7 @@ import { WidthCost } from '../plan/cost.js';
 import { unreachable } from '../plan/limits.js';
 import type { Rounding } from '../plan/planner.js';
 import { describeSpace, PLAN_VERSION, widthsOf, type Plan } from '../plan/plan.js';
+import { acceptanceOf } from './acceptance.js';
 import { limitsOf } from './budget.js';
 import type { CondenseOptions } from './options.js';
 import { ALL_FOLDS, type Prepared } from './prepare.js';
@@ -47,7 +48,10 @@ export async function reduceBySpan(plain: Prepared, options: CondenseOptions): P
   }
   const maxError =
     options.maxError ?? (limits.length > 0 || options.keep !== undefined ? undefined : DEFAULT_MAX_ERROR);
-  const found = maxError === undefined ? await search.best(limits) : await search.smallest(maxError, limits);
+  const found =
+    maxError === undefined
+      ? await search.best(limits)
+      : await search.smallest(acceptanceOf(span.prepared, maxError), limits);
   const reduced = (await span.build(found.widths, ALL_FOLDS)) ?? untouched(prepared, limits);
   const plan: Plan = {
     ...planOf(prepared, found.widths),

@@ -5,8 +5,8 @@ import type { Model } from '../graph/ir.js';
 import { readModel } from '../onnx/index.js';
 import { resolveProvider, type ProviderChoice } from '../runtime/providers.js';
 import { compareModels } from '../verify/compare-models.js';
+import { judgementOf } from '../verify/metric-module.js';
 import type { VerificationReport } from '../verify/report-types.js';
-import { parseTolerance } from '../verify/tolerance.js';
 import { checkOutputNames } from './names.js';
 import type { CondenseOptions } from './options.js';
 import { dataInputs } from './prepare.js';
@@ -18,6 +18,7 @@ export interface VerifyOptions {
   readonly maxRows?: number;
   readonly images?: CondenseOptions['images'];
   readonly tolerance?: string;
+  readonly metric?: CondenseOptions['metric'];
   readonly rowTolerance?: number;
   readonly classes?: readonly string[];
   readonly provider?: ProviderChoice;
@@ -38,7 +39,7 @@ export async function verify(
     typeof reference === 'string' ? await readModel(reference) : reference,
     typeof candidate === 'string' ? await readModel(candidate) : candidate,
   ];
-  const tolerance = options.tolerance === undefined ? undefined : parseTolerance(options.tolerance);
+  const judgement = await judgementOf(options);
   const names = (infos: readonly { name: string }[]): string => infos.map((i) => i.name).join(', ');
   if (names(dataInputs(a)) !== names(dataInputs(b)))
     raise(interfacesDiffer(`their inputs are ${names(dataInputs(a))} and ${names(dataInputs(b))}`));
@@ -52,7 +53,7 @@ export async function verify(
   return compareModels(a, b, dataset, rows, {
     session: { provider },
     batch: dataset.fixedBatch ?? options.batch ?? 256,
-    tolerance,
+    ...judgement,
     exact: false,
     rowTolerance: options.rowTolerance,
     classes: options.classes ?? [],

@@ -5,13 +5,12 @@ import type { WidthCost } from '../plan/cost.js';
 import { smallestWidths, usedShare, type Limit } from '../plan/limits.js';
 import { Planner, stepsOf, type Rounding } from '../plan/planner.js';
 import type { WidthCurve } from '../plan/search.js';
+import type { Acceptance } from './acceptance.js';
 import { buildWork } from './build-work.js';
 import type { Prepared } from './prepare.js';
 import type { SpanModel } from './span-model.js';
 import { VALIDATION, validationRows, type ValidationRows } from './trial-rows.js';
 
-/** A plan is accepted when its validation error is at most this share of the limit: check rows scatter. */
-const MARGIN = 0.9;
 /** Models that the closed loop of `--max-error` makes. */
 const LOOPS = 8;
 /** It ends when the largest size that failed and the smallest that passed are this near, and tries none nearer than this to them. */
@@ -29,6 +28,9 @@ const ALIKE = 0.08;
 
 /** All folds but the validation rows. */
 const TRAINING = Array.from({ length: FOLDS }, (_, f) => f).filter((f) => f !== VALIDATION);
+
+/** A model that was made for trial, and whether it is within what was asked for. */
+type Attempt = Trial & { readonly accepted: boolean };
 
 /** Widths, with the NRMSE that a model with them has on validation rows where one was made. */
 export interface Found {
@@ -100,37 +102,37 @@ export class WidthSearch {
   }
 
   /**
-   * The closed loop of `--max-error`: the fewest parameters with which the error on validation rows is within the limit.
+   * The closed loop of `--max-error`: the fewest parameters with which a model is accepted on validation rows.
    * @throws CondenseError where no widths are within the other limits
    */
-  async smallest(maxError: number, limits: readonly Limit[]): Promise<Found> {
+  async smallest(wanted: Acceptance, limits: readonly Limit[]): Promise<Found> {
     const { cost } = this;
-    const bound = maxError * MARGIN;
     const full = cost.parameters(this.curves.map((curve) => curve.size));
     const atMost = (ratio: number): Limit[] => {
       const most = Math.max(smallest, Math.round(ratio * full));
       return [...limits, { option: '--max-error', unit: 'parameters', most, full, cost: (w) => cost.parameters(w) }];
     };
     const smallest = this.smallestSize();
-    // Ratios at which models failed and passed. Where to try next between them says the prediction, corrected by every model made.
+    // Ratios at which models failed and passed. Where to try next between them says the prediction, corrected by every model made; for what
+    // is not predicted, the middle.
     let [low, high] = [smallest / full, 1];
     const trials: Trial[] = [];
     let passed: Trial | undefined;
     const tryOut = async (widths: Int32Array): Promise<boolean> => {
-      const trial = await this.measured(widths);
+      const trial = await this.measured(widths, wanted);
       trials.push(trial);
-      const passes = trial.error <= bound ** 2;
-      if (passes) passed = trial;
-      return passes;
+      if (trial.accepted) passed = trial;
+      return trial.accepted;
     };
     while (trials.length < LOOPS && low * NEAR < high) {
-      const ratio = this.predictedRatio(bound, trials, atMost, low, high);
+      const predicted = wanted.predictable || trials.length === 0;
+      const ratio = predicted ? this.predictedRatio(wanted.nrmse, trials, atMost, low, high) : Math.sqrt(low * high);
       if (await tryOut(this.planner(atMost(ratio), trials).plan())) high = ratio;
       else low = ratio;
     }
     if (passed === undefined) return { widths: this.planner(atMost(high), trials).plan() };
-    // Moves between spaces may still save a little at a time.
-    while (trials.length < this.trials) {
+    // Moves between spaces may still save a little at a time. What was not predicted may be met by luck, the more often the more models are tried.
+    while (wanted.predictable && trials.length < this.trials) {
       const less = atMost(cost.parameters(passed.widths) / full / SAVING);
       const widths = this.promising(trials, passed, less);
       if (widths === undefined) break;
@@ -178,11 +180,13 @@ export class WidthSearch {
   }
 
   /** The squared error on validation rows of the model that is made from the training rows. */
-  private async measured(widths: Int32Array): Promise<Trial> {
+  private async measured(widths: Int32Array, wanted?: Acceptance): Promise<Attempt> {
     this.validation ??= validationRows(this.span.prepared);
     const validation = await this.validation;
     const built = await this.span.build(widths, TRAINING);
-    return { widths, error: built === undefined ? 0 : (await validation.nrmse(built.model)) ** 2 };
+    if (built === undefined) return { widths, error: 0, accepted: true };
+    const nrmse = await validation.nrmse(built.model);
+    return { widths, error: nrmse ** 2, accepted: wanted === undefined || (await wanted.accepts(built.model, nrmse)) };
   }
 
   /** @param trials models that were made: predictions fit them */

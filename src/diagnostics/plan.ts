@@ -52,6 +52,16 @@ export function speedNotReached(wanted: number, reached: number, batch: number):
   };
 }
 
+export function scoreNotReached(name: string, wanted: string, reached: string, parameters: number): Diagnostic {
+  return {
+    code: 'SCORE_NOT_REACHED',
+    message: `no smaller model changes ${name} by no more than ${wanted} on the check rows: the nearest has ${reached} with ${parameters} parameters`,
+    where: '--max-error',
+    advice: 'Allow a larger loss, or give more rows.',
+    exitCode: ExitCode.BudgetUnreachable,
+  };
+}
+
 export function pointUnknown(index: number, points: number): Diagnostic {
   return {
     code: 'POINT_UNKNOWN',

@@ -2,6 +2,7 @@
 import { styleText } from 'node:util';
 import type { VerificationReport } from '../verify/report-types.js';
 import type { CondenseReport, LatencyReport, NodeReport } from './report.js';
+import { failureText, scoreText } from '../verify/score-text.js';
 import { formatTable } from './table.js';
 
 /** Colours only where the stream shows them; `styleText` itself honours NO_COLOR. */
@@ -107,7 +108,8 @@ export function formatVerification(report: VerificationReport, { colour, width }
     ]),
     width,
   );
-  const { sample, farthest, batchOne, verdict } = report;
+  const { sample, farthest, batchOne, verdict, score } = report;
+  if (score !== null) lines.push(`${score.name}  ${scoreText(score)}`);
   if (sample !== null) {
     lines.push(
       `of ${sample.rows} check rows ${sample.exceeded} exceed the row tolerance ${sample.rowTolerance}: with 99 % confidence at most ` +
@@ -122,12 +124,7 @@ export function formatVerification(report: VerificationReport, { colour, width }
   if (batchOne !== null && !batchOne.consistent)
     lines.push(paint('red', `rows alone differ from rows in a batch by ${number(batchOne.largestDifference)}`));
   for (const f of verdict.failures) {
-    lines.push(
-      paint(
-        'red',
-        `beyond tolerance: ${f.output}: ${f.measure} ${f.value === null ? '' : number(f.value)} (limit ${f.limit})`,
-      ),
-    );
+    lines.push(paint('red', `beyond tolerance: ${failureText(f)}`));
   }
   if (verdict.smallestPassing !== '')
     lines.push(`smallest tolerance that passes: --tolerance ${verdict.smallestPassing}`);

@@ -1,14 +1,16 @@
 import { gatherRows, type Dataset } from '../calibration/dataset.js';
-import { takeRows } from '../calibration/rows.js';
 import type { Feeds, NumericArray } from '../graph/feeds.js';
 import type { Model } from '../graph/ir.js';
-import { range } from '../linalg/matrix.js';
 import { withSession, type SessionOptions } from '../runtime/session.js';
 import { ALPHA, exceedanceBound } from './bounds.js';
+import { CollectedOutputs } from './collected-rows.js';
 import { judge } from './gate.js';
 import { OutputComparison } from './output-comparison.js';
 import { SAMPLE_ASSUMPTION, type VerificationReport } from './report-types.js';
+import { firstRows, runFeeds } from './row-runs.js';
+import { ScoredRows } from './score.js';
 import type { Tolerance } from './tolerance.js';
+import type { Metric, ScoreChange, ScoreFigures } from './user-metric.js';
 
 export interface ComparisonOptions {
   readonly session: SessionOptions;
@@ -17,6 +19,10 @@ export interface ComparisonOptions {
   readonly tolerance: Tolerance | undefined;
   /** The default limits are those of `exact`. */
   readonly exact: boolean;
+  /** The user's own measure. */
+  readonly metric?: Metric | undefined;
+  /** How much of its score may be lost; it is only reported when undefined. */
+  readonly scoreLimit?: ScoreChange | undefined;
   readonly rowTolerance: number | undefined;
   /** Outputs that hold class scores, whatever their values look like. */
   readonly classes: readonly string[];
@@ -51,9 +57,15 @@ export async function compareModels(
         b: ReadonlyMap<string, NumericArray>;
         rows: Int32Array;
       }[] = [];
+      const { metric } = options;
+      const firstRun = Math.min(options.batch, rows.length);
+      const collected =
+        metric === undefined
+          ? undefined
+          : { a: new CollectedOutputs(dataset, firstRun), b: new CollectedOutputs(dataset, firstRun) };
       for (let start = 0; start < rows.length; start += options.batch) {
         const part = rows.subarray(start, Math.min(start + options.batch, rows.length));
-        const feeds = gatherRows(dataset, padded(part, dataset.fixedBatch));
+        const feeds = runFeeds(dataset, part);
         const [left, right] = [
           firstRows(await a.run(feeds), part.length, dataset),
           firstRows(await b.run(feeds), part.length, dataset),
@@ -64,6 +76,8 @@ export async function compareModels(
           const other = right.get(name);
           if (other !== undefined) comparison.add(array, other, part.length);
         }
+        collected?.a.add(left);
+        collected?.b.add(right);
         if (start === 0) first.push({ feeds, a: left, b: right, rows: part });
         options.onRows?.(start + part.length, rows.length);
       }
@@ -77,26 +91,19 @@ export async function compareModels(
               (f) => a.run(f),
               (f) => b.run(f),
             );
-      return report([...comparisons.values()], rows.length, batchOne, options);
+      const score =
+        metric === undefined ? null : await scores(metric, new ScoredRows(metric, dataset, rows), collected!);
+      return report([...comparisons.values()], rows.length, batchOne, score, options);
     }),
   );
 }
 
-/** The rows filled up to the batch that the graph is fixed to, by repeating the last one. */
-function padded(rows: Int32Array, fixedBatch: number | undefined): Int32Array {
-  if (fixedBatch === undefined || rows.length >= fixedBatch) return rows;
-  return Int32Array.from({ length: fixedBatch }, (_, i) => rows[Math.min(i, rows.length - 1)]!);
-}
-
-/** What the graph computed for the first rows of a batch that was filled up. */
-function firstRows(
-  outputs: ReadonlyMap<string, NumericArray>,
-  rows: number,
-  { fixedBatch }: Dataset,
-): ReadonlyMap<string, NumericArray> {
-  if (fixedBatch === undefined || rows === fixedBatch) return outputs;
-  const whole = (array: NumericArray): boolean => array.dims[0] !== fixedBatch || Array.isArray(array.data);
-  return new Map([...outputs].map(([name, array]) => [name, whole(array) ? array : takeRows(array, 0, range(rows))]));
+async function scores(
+  { name, higherIsBetter }: Metric,
+  rows: ScoredRows,
+  { a, b }: { readonly a: CollectedOutputs; readonly b: CollectedOutputs },
+): Promise<ScoreFigures> {
+  return { name, higherIsBetter, original: await rows.reference(a), reduced: await rows.score(b) };
 }
 
 async function compareSingles(
@@ -149,10 +156,13 @@ function report(
   comparisons: readonly OutputComparison[],
   rows: number,
   batchOne: VerificationReport['batchOne'],
+  score: ScoreFigures | null,
   options: ComparisonOptions,
 ): VerificationReport {
   const outputs = comparisons.map((c) => c.result(options.classes.includes(c.output)));
-  const verdict = judge(outputs, options.tolerance, options.exact);
+  const limit = options.scoreLimit;
+  const gated = score === null || limit === undefined ? undefined : { figures: score, limit };
+  const verdict = judge(outputs, options.tolerance, options.exact, gated);
   const errors = rowErrors(comparisons, rows);
   const rowTolerance = options.rowTolerance ?? DEFAULT_ROW_TOLERANCE;
   const exceeded = errors?.filter((e) => !(Math.sqrt(e) <= rowTolerance)).length ?? 0;
@@ -177,6 +187,7 @@ function report(
             { output: '(all)', measure: 'batch of one', value: batchOne!.largestDifference, limit: BATCH_ROUNDING },
           ],
         },
+    score,
     sample: errors === undefined ? null : { rowTolerance, exceeded, rows, bound, assumption: SAMPLE_ASSUMPTION },
     farthest:
       errors === undefined || options.farthest === undefined

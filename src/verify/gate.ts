@@ -1,5 +1,6 @@
 import type { OutputFigures } from './output-comparison.js';
 import { defaultTolerance, TOLERANCE_KEYS, type Tolerance, type ToleranceKey } from './tolerance.js';
+import { keepsScore, worstScore, type ScoreChange, type ScoreFigures } from './user-metric.js';
 
 /** A measure of one output that is beyond its limit. */
 export interface GateFailure {
@@ -16,8 +17,22 @@ export interface GateVerdict {
   readonly smallestPassing: string;
 }
 
-/** Judges all outputs. An explicit tolerance replaces the defaults and holds for every output that it makes sense for. */
-export function judge(outputs: readonly OutputFigures[], explicit: Tolerance | undefined, exact: boolean): GateVerdict {
+/** The scores of a user's metric, and how much may be lost. */
+export interface GatedScore {
+  readonly figures: ScoreFigures;
+  readonly limit: ScoreChange;
+}
+
+/**
+ * Judges all outputs. An explicit tolerance replaces the defaults and holds for every output that it makes sense for.
+ * @param score where it is gated
+ */
+export function judge(
+  outputs: readonly OutputFigures[],
+  explicit: Tolerance | undefined,
+  exact: boolean,
+  score?: GatedScore,
+): GateVerdict {
   const failures: GateFailure[] = [];
   const needed = new Map<ToleranceKey, number>();
   for (const figures of outputs) {
@@ -38,11 +53,31 @@ export function judge(outputs: readonly OutputFigures[], explicit: Tolerance | u
         failures.push({ output: figures.output, measure: key, value, limit });
     }
   }
-  const impossible = failures.some((f) => f.measure === 'shape' || f.measure === 'NaN or Inf');
+  if (score !== undefined) failures.push(...scoreFailure(score));
+  const impossible =
+    failures.some((f) => f.measure === 'shape' || f.measure === 'NaN or Inf') || score?.figures.reduced === null;
+  const passing = [...needed].map(([key, value]) => `${key}=${roundOutwards(value, TOLERANCE_KEYS[key].kind)}`);
   const smallestPassing = impossible
     ? ''
-    : [...needed].map(([key, value]) => `${key}=${roundOutwards(value, TOLERANCE_KEYS[key].kind)}`).join(',');
+    : [...passing, ...(score === undefined ? [] : [`score=${smallestChange(score)}`])].join(',');
   return { passed: failures.length === 0, failures, smallestPassing };
+}
+
+/** The score as a failure, where it lost more than it may; its limit is the worst score that was allowed. */
+function scoreFailure({ figures: { original, reduced, higherIsBetter }, limit: change }: GatedScore): GateFailure[] {
+  if (keepsScore(reduced, original, change, higherIsBetter)) return [];
+  const limit = Number(worstScore(original, change, higherIsBetter).toPrecision(12));
+  return [{ output: '(all)', measure: 'score', value: reduced, limit }];
+}
+
+/** The smallest allowed change that the score keeps to: a share where a share was asked for (of 0 there is none). */
+function smallestChange({ figures: { original, reduced, higherIsBetter }, limit }: GatedScore): string {
+  const loss = (reduced! - original) * (higherIsBetter ? -1 : 1);
+  if (loss <= 0) return '0';
+  const sign = higherIsBetter ? '-' : '+';
+  return typeof limit === 'number' || original === 0
+    ? `${sign}${roundOutwards(loss, 'at-most')}`
+    : `${sign}${roundOutwards((100 * loss) / Math.abs(original), 'at-most')}%`;
 }
 
 /** Three digits, rounded to the side that still passes. */

@@ -1,11 +1,14 @@
 import type { GateVerdict } from './gate.js';
 import type { OutputFigures } from './output-comparison.js';
+import type { ScoreFigures } from './user-metric.js';
 
 /** What the check found. */
 export interface VerificationReport {
   readonly outputs: readonly OutputFigures[];
   readonly rows: number;
   readonly verdict: GateVerdict;
+  /** The user's own measure of both models; null where none was given. */
+  readonly score: ScoreFigures | null;
   /** What the sample proves: of n rows, e exceed the row tolerance; with 99 % confidence no larger share of inputs would than `bound`. */
   readonly sample: {
     readonly rowTolerance: number;

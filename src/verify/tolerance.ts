@@ -1,6 +1,7 @@
 import { raise } from '../diagnostics/diagnostic.js';
 import { toleranceInvalid } from '../diagnostics/verify.js';
 import type { OutputFigures } from './output-comparison.js';
+import { parseScoreChange, type ScoreChange } from './user-metric.js';
 
 /** Measures that a tolerance may name: an upper limit on an error, or a lower one on a likeness. */
 export const TOLERANCE_KEYS = {
@@ -18,16 +19,29 @@ export type ToleranceKey = keyof typeof TOLERANCE_KEYS;
 /** Limits by measure. */
 export type Tolerance = ReadonlyMap<ToleranceKey, number>;
 
+/** What `--tolerance` may say. */
+export interface ParsedTolerance {
+  /** Limits that hold for every output. */
+  readonly outputs: Tolerance;
+  /** What the score of the user's metric may lose. */
+  readonly score?: ScoreChange;
+}
+
 /**
- * Parses `nrmse=1e-2,max-abs=0.1,agreement=0.98`; a bare number means nrmse.
+ * Parses `nrmse=1e-2,max-abs=0.1,agreement=0.98,score=-0.5%`; a bare number means nrmse.
  * @throws CondenseError for an unknown key or something that is no number.
  */
-export function parseTolerance(text: string): Tolerance {
+export function parseTolerance(text: string): ParsedTolerance {
   const limits = new Map<ToleranceKey, number>();
+  let score: ScoreChange | undefined;
   for (const part of text.split(',')) {
     const at = part.indexOf('=');
     const key = (at < 0 ? 'nrmse' : part.slice(0, at)).trim();
     const digits = part.slice(at + 1).trim();
+    if (key === 'score') {
+      score = parseScoreChange(digits) ?? raise(toleranceInvalid(part, Object.keys(TOLERANCE_KEYS)));
+      continue;
+    }
     const value = Number(digits);
     if (
       !Object.hasOwn(TOLERANCE_KEYS, key) ||
@@ -39,7 +53,7 @@ export function parseTolerance(text: string): Tolerance {
     }
     limits.set(key as ToleranceKey, value);
   }
-  return limits;
+  return { outputs: limits, ...(score === undefined ? {} : { score }) };
 }
 
 /** The default limits for one output. */

@@ -30,7 +30,7 @@ describe('tolerances', () => {
     ['cosine=-0.5', { cosine: -0.5 }],
     ['relative=1e-4', { relative: 1e-4 }],
   ])('%s', (text, expected) => {
-    expect(Object.fromEntries(parseTolerance(text))).toEqual(expected);
+    expect(Object.fromEntries(parseTolerance(text).outputs)).toEqual(expected);
   });
 
   it.each([
@@ -58,7 +58,7 @@ describe('tolerances', () => {
 
 describe('the gate', () => {
   const verdict = (figures: Partial<OutputFigures>, tolerance?: string, exact = false) =>
-    judge([{ ...good, ...figures }], tolerance === undefined ? undefined : parseTolerance(tolerance), exact);
+    judge([{ ...good, ...figures }], tolerance === undefined ? undefined : parseTolerance(tolerance).outputs, exact);
 
   it.each<[string, Partial<OutputFigures>, boolean, boolean]>([
     ['NRMSE at its limit', { nrmse: 0.05 }, false, true],
@@ -130,11 +130,11 @@ describe('the gate', () => {
       fc.property(fc.array(figures, { minLength: 1, maxLength: 3 }), keys, (list, measures) => {
         const outputs = list.map((f, i) => ({ ...good, ...f, output: `y${i}` }));
         const { smallestPassing } = judge(outputs, new Map(measures.map((key) => [key, 0])), false);
-        expect(judge(outputs, parseTolerance(smallestPassing), false).passed).toBe(true);
+        expect(judge(outputs, parseTolerance(smallestPassing).outputs, false).passed).toBe(true);
         for (const key of measures) {
           // An upper limit one percent lower, a lower one that is one percent higher.
           const upper = !['cosine', 'agreement', 'equal'].includes(key);
-          const tighter = new Map(parseTolerance(smallestPassing));
+          const tighter = new Map(parseTolerance(smallestPassing).outputs);
           const limit = tighter.get(key)!;
           if (limit === 0) continue;
           tighter.set(key, limit - 0.011 * Math.abs(limit) * (upper ? 1 : -1));
