@@ -12,6 +12,7 @@ import {
   maxError,
   numbers,
   oneOf,
+  pick,
   positiveInteger,
   positiveNumber,
   roundTo,
@@ -32,6 +33,9 @@ export interface CliOptions {
   readonly plan?: string;
   readonly planOut?: string;
   readonly seconds?: number;
+  readonly points?: number;
+  readonly pick?: 'knee' | number;
+  readonly csv?: string | true;
   readonly imageSize?: readonly [number, number];
   readonly layout?: ImageOptions['layout'];
   readonly scale?: readonly number[];
@@ -75,10 +79,13 @@ export interface OptionSpec {
 }
 
 /** The commands that take options from this list. */
-export const COMMANDS = ['reduce', 'verify', 'bench'] as const;
+export const COMMANDS = ['reduce', 'sweep', 'verify', 'bench'] as const;
 export type CommandName = (typeof COMMANDS)[number];
 
-const BOTH = ['reduce', 'verify'] as const;
+/** Those that check models. */
+const CHECKING = ['reduce', 'sweep', 'verify'] as const;
+/** Those that make models. */
+const MAKING = ['reduce', 'sweep'] as const;
 const REDUCE = ['reduce'] as const;
 
 /** Every option of the commands: the parser, the help and the docs are made from this list. */
@@ -96,21 +103,21 @@ export const OPTIONS: readonly OptionSpec[] = [
     flags: '--test <spec>',
     description: 'other data for the check, repeatable; then every --data row is fitted',
     parse: collect,
-    commands: REDUCE,
+    commands: MAKING,
   },
   {
     key: 'holdout',
     flags: '--holdout <share>',
     description: 'share of the --data rows that only the check sees (default 0.2)',
     parse: share('--holdout'),
-    commands: REDUCE,
+    commands: MAKING,
   },
   {
     key: 'group',
     flags: '--group <blocks|key>',
     description: 'keep neighbouring rows, or rows with the same value of a key, on one side',
     parse: group,
-    commands: REDUCE,
+    commands: MAKING,
   },
   {
     key: 'maxRows',
@@ -195,14 +202,35 @@ export const OPTIONS: readonly OptionSpec[] = [
     flags: '--select <eliminate|cholesky>',
     description: 'how span chooses channels (default eliminate)',
     parse: oneOf('--select', ['eliminate', 'cholesky']),
-    commands: REDUCE,
+    commands: MAKING,
   },
   {
     key: 'streams',
     flags: '--streams <rotate|select>',
     description: 'what span keeps of linear streams: a subspace or a subset of the channels (default rotate)',
     parse: oneOf('--streams', ['rotate', 'select']),
-    commands: REDUCE,
+    commands: MAKING,
+  },
+  {
+    key: 'points',
+    flags: '--points <n>',
+    description: 'sizes to try, in equal ratios from the full one down (default 12)',
+    parse: positiveInteger('--points'),
+    commands: ['sweep'],
+  },
+  {
+    key: 'pick',
+    flags: '--pick <knee|#>',
+    description:
+      'the model to write: that at the knee of the curve among those that pass the check, or a number of the table',
+    parse: pick,
+    commands: ['sweep'],
+  },
+  {
+    key: 'csv',
+    flags: '--csv [file]',
+    description: 'the curve as comma-separated values, to the file or to stdout',
+    commands: ['sweep'],
   },
   {
     key: 'keepParams',
@@ -235,9 +263,10 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'latencyBatch',
     flags: '--latency-batch <n>',
-    description: 'rows of a run whose latency --speedup is about (default 1)',
+    description:
+      'rows of a run whose latency --speedup is about (default 1); sweep measures how fast models are where it is given',
     parse: positiveInteger('--latency-batch'),
-    commands: REDUCE,
+    commands: MAKING,
   },
   {
     key: 'latencyCache',
@@ -250,7 +279,7 @@ export const OPTIONS: readonly OptionSpec[] = [
     flags: '--keep <node=width>',
     description: 'width of one node, node=64 or node=50%, repeatable',
     parse: keepWidth,
-    commands: REDUCE,
+    commands: MAKING,
   },
   {
     key: 'roundTo',
@@ -258,7 +287,7 @@ export const OPTIONS: readonly OptionSpec[] = [
     description:
       'widths of convolutions are multiples of n where they were, 1 for any; auto: as the kernels of this machine want (default 8; auto with --speedup)',
     parse: roundTo,
-    commands: REDUCE,
+    commands: MAKING,
   },
   {
     key: 'plan',
@@ -286,48 +315,48 @@ export const OPTIONS: readonly OptionSpec[] = [
     description:
       'models that the search for widths makes and measures, 0 for none (default: by their cost, at most 32)',
     parse: wholeNumber('--trials'),
-    commands: REDUCE,
+    commands: MAKING,
   },
   {
     key: 'include',
     flags: '--include <pattern>',
     description: 'only nodes whose name matches (* and ?), repeatable',
     parse: collect,
-    commands: REDUCE,
+    commands: MAKING,
   },
   {
     key: 'exclude',
     flags: '--exclude <pattern>',
     description: 'no node whose name matches, repeatable',
     parse: collect,
-    commands: REDUCE,
+    commands: MAKING,
   },
   {
     key: 'tolerance',
     flags: '--tolerance <list>',
     description: 'limits of the check: nrmse=1e-2,max-abs=0.1,agreement=0.98,…; with --metric score=-0.5%',
-    commands: BOTH,
+    commands: CHECKING,
   },
   {
     key: 'metric',
     flags: '--metric <file.mjs>',
     description:
       'an ES module exporting score(outputs, feeds, labels): a measure of your own, reported before and after',
-    commands: BOTH,
+    commands: CHECKING,
   },
   {
     key: 'rowTolerance',
     flags: '--row-tolerance <rms>',
     description: 'a check row above this counts as exceeded in the bound (default 0.1)',
     parse: positiveNumber('--row-tolerance'),
-    commands: BOTH,
+    commands: CHECKING,
   },
   {
     key: 'classes',
     flags: '--classes <output>',
     description: 'this output holds class scores: judge it by top-1 agreement, repeatable',
     parse: collect,
-    commands: BOTH,
+    commands: CHECKING,
   },
   {
     key: 'provider',
@@ -341,7 +370,7 @@ export const OPTIONS: readonly OptionSpec[] = [
     flags: '--batch <n>',
     description: 'rows per run (default: by --memory)',
     parse: positiveInteger('--batch'),
-    commands: BOTH,
+    commands: CHECKING,
   },
   {
     key: 'batch',
@@ -363,34 +392,34 @@ export const OPTIONS: readonly OptionSpec[] = [
     description:
       'positions of each map that a row contributes at a convolution (default: by rows and features, at least 49)',
     parse: positiveInteger('--positions'),
-    commands: REDUCE,
+    commands: MAKING,
   },
   {
     key: 'memory',
     flags: '--memory <size>',
     description: 'for cached values and batches (default 2GB)',
     parse: bytes('--memory'),
-    commands: REDUCE,
+    commands: MAKING,
   },
   {
     key: 'gate',
     flags: '--no-gate',
     description: 'write even if the check fails; the file is marked as unverified',
-    commands: REDUCE,
+    commands: MAKING,
   },
-  { key: 'inPlace', flags: '--in-place', description: 'allow the output to replace the input', commands: REDUCE },
+  { key: 'inPlace', flags: '--in-place', description: 'allow the output to replace the input', commands: MAKING },
   {
     key: 'externalData',
     flags: '--external-data [name]',
     description: 'write large tensors to a file beside the model',
-    commands: REDUCE,
+    commands: MAKING,
   },
   {
     key: 'externalThreshold',
     flags: '--external-threshold <bytes>',
     description: 'smallest tensor that goes there (default 1024)',
     parse: positiveInteger('--external-threshold'),
-    commands: REDUCE,
+    commands: MAKING,
   },
   { key: 'json', flags: '--json', description: 'print the report as one JSON document on stdout', commands: COMMANDS },
   { key: 'quiet', flags: '--quiet', description: 'no table and no progress', commands: COMMANDS },

@@ -63,6 +63,15 @@ export function roundTo(text: string): number | 'auto' {
     : raise(optionInvalid('--round-to', text, 'a whole number above 0, or auto'));
 }
 
+/** `knee` or a number of the table. */
+export function pick(text: string): 'knee' | number {
+  const value = Number(text);
+  if (text === 'knee') return text;
+  return Number.isSafeInteger(value) && value > 0
+    ? value
+    : raise(optionInvalid('--pick', text, 'knee or a number of the table'));
+}
+
 export function oneOf<T extends string>(option: string, choices: readonly T[]): (text: string) => T {
   return (text) =>
     choices.find((c) => c === text) ?? raise(optionInvalid(option, text, `one of ${choices.join(', ')}`));

@@ -1,6 +1,7 @@
 import { Command, CommanderError, Option } from 'commander';
 import { CondenseError, ExitCode, formatDiagnostic, type Diagnostic } from '../diagnostics/diagnostic.js';
 import type { BenchOptions } from '../condense/bench.js';
+import type { SweepOptions } from '../condense/sweep.js';
 import type { VerifyOptions } from '../condense/verify.js';
 import { VERSION } from '../version.js';
 import { BudgetError } from '../condense/budget-error.js';
@@ -9,6 +10,7 @@ import type { NodeReport } from '../report/report.js';
 import { benchCommand } from './bench.js';
 import { OPTIONS, withImages, type CliOptions } from './options.js';
 import { reduceCommand, type ReduceOptions } from './reduce.js';
+import { sweepCommand } from './sweep.js';
 import type { Streams } from './streams.js';
 import { verifyCommand } from './verify.js';
 
@@ -27,7 +29,7 @@ export async function run(argv: readonly string[], streams: Streams): Promise<nu
       writeOut: (text) => streams.stdout.write(text),
       writeErr: (text) => streams.stderr.write(text),
     })
-    .addHelpText('after', '\nThe options of a command: onnx-condense <command> --help\n');
+    .addHelpText('after', '\nThe options of a command: onnx-condense reduce --help, and so on\n');
 
   const reduce = program
     .command('reduce', { isDefault: true })
@@ -50,6 +52,18 @@ export async function run(argv: readonly string[], streams: Streams): Promise<nu
     .action(async (a: string, b: string, options: VerifyOptions & CliOptions) => {
       code = await verifyCommand(a, b, withImages(options), streams);
     });
+  const sweep = program
+    .command('sweep')
+    .description('the curve of size against error in one run, and a model picked from it')
+    .argument('<model.onnx>')
+    .argument('[output.onnx]')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  onnx-condense sweep net.onnx --data inputs.npz\n  onnx-condense sweep net.onnx small.onnx --data inputs.npz --points 20 --pick knee\n',
+    )
+    .action(async (input: string, output: string | undefined, options: SweepOptions & CliOptions) => {
+      code = await sweepCommand(input, output, withImages(options), streams);
+    });
   const bench = program
     .command('bench')
     .description('time models in turn: latency, throughput, memory')
@@ -60,6 +74,7 @@ export async function run(argv: readonly string[], streams: Streams): Promise<nu
     });
   for (const [name, command] of [
     ['reduce', reduce],
+    ['sweep', sweep],
     ['verify', verify],
     ['bench', bench],
   ] as const) {

@@ -1,5 +1,5 @@
-import { raise } from '../diagnostics/diagnostic.js';
-import { pointUnknown } from '../diagnostics/plan.js';
+import { CondenseError, raise } from '../diagnostics/diagnostic.js';
+import { nothingToSweep, pointUnknown } from '../diagnostics/plan.js';
 import { parameterCount } from '../graph/edit.js';
 import type { Model } from '../graph/ir.js';
 import { readModel } from '../onnx/index.js';
@@ -53,8 +53,8 @@ export interface Sweep {
 }
 
 const POINTS = 12;
-/** Where models are predicted to err by as much as the outputs vary, the curve ends. */
-const USELESS = 1;
+/** Where models are predicted to err by half as much as the outputs vary, the curve ends. */
+const USELESS = 0.5;
 /** Seconds for measuring how fast one is. */
 const SECONDS = 1;
 
@@ -74,6 +74,7 @@ export async function sweep(model: Model | string, options: SweepOptions): Promi
   try {
     const ready = await clock.timed('prepare', () => prepare(input, condenseOptions, blas));
     const { prepared, cost } = viewedForSpan(ready);
+    if (prepared.analysis.spaces.length === 0) withNodes(new CondenseError(nothingToSweep()), prepared);
     const fixed = fixedWidths(prepared.analysis, condenseOptions.keep);
     const full = parameterCount(input);
     const atMost = (most: number): Limit => ({

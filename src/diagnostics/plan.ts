@@ -62,6 +62,15 @@ export function scoreNotReached(name: string, wanted: string, reached: string, p
   };
 }
 
+export function nothingToSweep(): Diagnostic {
+  return {
+    code: 'NOTHING_TO_SWEEP',
+    message: 'no channel of the model can be removed, so there is no curve',
+    advice: 'What stands in the way of each layer is listed with it.',
+    exitCode: ExitCode.BudgetUnreachable,
+  };
+}
+
 export function pointUnknown(index: number, points: number): Diagnostic {
   return {
     code: 'POINT_UNKNOWN',

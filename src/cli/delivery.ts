@@ -1,0 +1,96 @@
+import { copyFile, realpath, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import type { Condensed } from '../condense/finish.js';
+import { ExitCode, formatDiagnostic, raise, type Diagnostic } from '../diagnostics/diagnostic.js';
+import { outputUnwritable } from '../diagnostics/onnx.js';
+import { checkFailed } from '../diagnostics/verify.js';
+import type { Model } from '../graph/ir.js';
+import { removeOnExit } from '../onnx/atomic-file.js';
+import { writeModel } from '../onnx/index.js';
+import type { CondenseReport } from '../report/report.js';
+import { failureText } from '../verify/score-text.js';
+import type { CliOptions } from './options.js';
+import type { Streams } from './streams.js';
+
+export type DeliveryOptions = Pick<CliOptions, 'gate' | 'inPlace' | 'externalData' | 'externalThreshold'>;
+
+function outputIsInput(file: string): Diagnostic {
+  return {
+    code: 'OUTPUT_IS_INPUT',
+    message: 'the output is the input file',
+    where: file,
+    advice: 'Name another file, or allow it with --in-place.',
+    exitCode: ExitCode.Usage,
+  };
+}
+
+/** Refuses to write over the input, unless that is asked for. @throws CondenseError */
+export async function checkOutput(input: string, output: string, { inPlace }: DeliveryOptions): Promise<void> {
+  if ((await sameFile(input, output)) && inPlace !== true) raise(outputIsInput(output));
+}
+
+/**
+ * Writes a model that passed its check (or all the same, without the gate); a copy of the input where nothing changed; nothing otherwise.
+ * @param model the input as it was read
+ * @returns the report with what was written
+ */
+export async function deliver(
+  model: Model,
+  input: string,
+  output: string,
+  { model: reduced, report }: Condensed,
+  { gate, externalData, externalThreshold }: DeliveryOptions,
+): Promise<CondenseReport> {
+  if (report.status === 'unchanged') {
+    const files = (await sameFile(input, output)) ? [output] : await copyModel(model, input, output);
+    return withFiles(report, files, report.input.size.bytes ?? 0);
+  }
+  if (report.status !== 'reduced' && gate) return report;
+
+  const status = report.status === 'reduced' ? 'reduced' : 'unverified';
+  const external =
+    externalData === undefined && externalThreshold === undefined
+      ? {}
+      : {
+          externalData: {
+            ...(typeof externalData === 'string' ? { name: externalData } : {}),
+            ...(externalThreshold === undefined ? {} : { threshold: externalThreshold }),
+          },
+        };
+  const written = await writeModel(reduced, output, external);
+  return { ...withFiles(report, written.files, written.byteLength), status };
+}
+
+/** The exit code of a delivery; says why nothing was written. */
+export function deliveryCode(final: CondenseReport, streams: Streams): ExitCode {
+  if (final.status !== 'check-failed') return ExitCode.Done;
+  const { failures, smallestPassing } = final.verification!.verdict;
+  streams.stderr.write(`onnx-condense: ${formatDiagnostic(checkFailed(failures.map(failureText), smallestPassing))}\n`);
+  return ExitCode.CheckFailed;
+}
+
+function withFiles(report: CondenseReport, files: readonly string[], bytes: number): CondenseReport {
+  return { ...report, output: { size: { ...report.output.size, bytes }, files: files.map((f) => path.basename(f)) } };
+}
+
+async function sameFile(a: string, b: string): Promise<boolean> {
+  const real = async (file: string): Promise<string> => realpath(file).catch(() => path.resolve(file));
+  return (await real(a)) === (await real(b));
+}
+
+/** A byte copy through a temporary file; a model with external data is written again, since its data belongs to the copy's folder. */
+async function copyModel(model: Model, input: string, output: string): Promise<readonly string[]> {
+  if ((model.source?.externalFiles.length ?? 0) > 0) return (await writeModel(model, output)).files;
+  const temporary = `${output}.${process.pid}.tmp`;
+  const done = removeOnExit(temporary);
+  try {
+    await copyFile(input, temporary);
+    await rename(temporary, output);
+    return [output];
+  } catch (error) {
+    await rm(temporary, { force: true });
+    return raise(outputUnwritable(output, error instanceof Error ? error.message : String(error)), error);
+  } finally {
+    done();
+  }
+}

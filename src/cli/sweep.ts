@@ -1,0 +1,75 @@
+import { sweep, type SweepOptions } from '../condense/sweep.js';
+import { ExitCode, formatDiagnostic, raise } from '../diagnostics/diagnostic.js';
+import { optionsConflict } from '../diagnostics/plan.js';
+import { checkFailed } from '../diagnostics/verify.js';
+import { writeFileAtomically } from '../onnx/atomic-file.js';
+import { readModel } from '../onnx/index.js';
+import { formatCondenseReport } from '../report/format.js';
+import { formatSweep, sweepCsv } from '../report/format-sweep.js';
+import type { SweepReport } from '../report/sweep-report.js';
+import { checkOutput, deliver, deliveryCode } from './delivery.js';
+import type { CliOptions } from './options.js';
+import { ProgressLine } from './progress.js';
+import type { Streams } from './streams.js';
+
+/** The `sweep` command: the curve, and the model that was picked from it. @returns the exit code */
+export async function sweepCommand(
+  input: string,
+  output: string | undefined,
+  options: SweepOptions & CliOptions,
+  streams: Streams,
+): Promise<number> {
+  const {
+    gate: _gate,
+    json,
+    quiet,
+    inPlace: _,
+    externalData: _data,
+    externalThreshold: _threshold,
+    csv,
+    ...sweepOptions
+  } = options;
+  if ((output === undefined) !== (options.pick === undefined))
+    raise(optionsConflict('an output and --pick belong together', 'Give both, or neither to see the curve alone.'));
+  if (json === true && csv === true)
+    raise(optionsConflict('--json and --csv both want stdout', 'Name a file: --csv curve.csv.'));
+  if (output !== undefined) await checkOutput(input, output, options);
+  const model = await readModel(input);
+  const progress = new ProgressLine(streams.stderr);
+  const { report, picked } = await sweep(model, {
+    ...sweepOptions,
+    ...(quiet !== true && streams.stderr.isTTY
+      ? {
+          onProgress: (event) => {
+            progress.update(event);
+          },
+        }
+      : {}),
+  }).finally(() => {
+    progress.clear();
+  });
+  const final =
+    picked === undefined || output === undefined ? undefined : await deliver(model, input, output, picked, options);
+
+  const format = { colour: streams.stderr.isTTY, width: streams.stderr.columns || 160 };
+  if (quiet !== true) {
+    streams.stderr.write(`${formatSweep(report, format.width).join('\n')}\n`);
+    if (final !== undefined) streams.stderr.write(`\n${formatCondenseReport(final, format).join('\n')}\n`);
+  }
+  if (typeof csv === 'string') await writeFileAtomically(csv, sweepCsv(report));
+  else if (csv === true) streams.stdout.write(sweepCsv(report));
+  if (json === true)
+    streams.stdout.write(
+      `${JSON.stringify({ ...report, ...(final === undefined ? {} : { output: final }) }, null, 2)}\n`,
+    );
+  if (final !== undefined) return deliveryCode(final, streams);
+  return options.pick === undefined ? ExitCode.Done : noneToPick(report, streams);
+}
+
+/** Says that no point passes the check, and what would have to be allowed for the one that is nearest to it. */
+function noneToPick({ points }: SweepReport, streams: Streams): ExitCode {
+  const nearest = points.toSorted((a, b) => a.nrmse - b.nrmse)[0];
+  const failures = points.map((p) => `point ${p.index}: nrmse ${p.nrmse.toPrecision(3)}`);
+  streams.stderr.write(`onnx-condense: ${formatDiagnostic(checkFailed(failures, nearest?.smallestPassing ?? ''))}\n`);
+  return ExitCode.CheckFailed;
+}
