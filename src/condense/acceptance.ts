@@ -5,30 +5,31 @@ import { ScoredRows } from '../verify/score.js';
 import { keepsScore, type ScoreChange } from '../verify/user-metric.js';
 import type { MaxError } from './options.js';
 import type { Prepared } from './prepare.js';
-import { VALIDATION } from './trial-rows.js';
+import { VALIDATION, type ValidationError } from './trial-rows.js';
 
-/** A model is accepted when it uses at most this share of what it may lose on validation rows: check rows scatter, */
-const MARGIN = 0.9;
-/** and scores of a hundred rows far more than errors do: of fifteen searches on a keyword model 0.9 broke the promise in seven, this in two. */
+/** Share of the loss of a score that may be used. Scores of a hundred rows scatter far more than errors do: of fifteen searches on a keyword model
+ * 0.9 broke the promise in seven, this in two. */
 const SCORE_MARGIN = 0.5;
 /** Where a search for a score begins: models of this NRMSE are mostly as good as the original, or nearly so. */
 const FIRST_NRMSE = 0.05;
 
 /** What `--max-error` asks of a model that was made for trial, on validation rows. */
 export interface Acceptance {
-  /** The NRMSE at which the border is expected. */
+  /** The upper bound of the NRMSE at which the border is expected. */
   readonly nrmse: number;
   /** Whether NRMSE is what is asked for, so that its predictions say where the border is; otherwise only where to begin. */
   readonly predictable: boolean;
-  /** @param nrmse of the model on the rows of trials */
-  accepts(model: Model, nrmse: number): Promise<boolean>;
+  /** @param error of the model on the rows of trials */
+  accepts(model: Model, error: ValidationError): Promise<boolean>;
 }
 
-/** The acceptance of an option. A score is taken on every validation row: that of a few is noise. */
+/**
+ * The acceptance of an option. Check rows scatter about what validation rows say: what has to be within the limit is the upper bound of the error. A score
+ * is taken on every validation row: that of a few is noise.
+ */
 export function acceptanceOf(prepared: Prepared, maxError: MaxError): Acceptance {
   if (typeof maxError === 'object') return acceptanceOfScore(prepared, maxError.score);
-  const nrmse = maxError * MARGIN;
-  return { nrmse, predictable: true, accepts: (_, error) => Promise.resolve(error <= nrmse) };
+  return { nrmse: maxError, predictable: true, accepts: (_, { upper }) => Promise.resolve(upper <= maxError) };
 }
 
 function acceptanceOfScore({ data, judgement, original, session }: Prepared, change: ScoreChange): Acceptance {

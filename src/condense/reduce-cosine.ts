@@ -44,7 +44,7 @@ export async function reduceByCosine(prepared: Prepared, options: CondenseOption
     used(widthsOf(analysis, (await attempt(threshold)).keep)) <= 1;
   const accurate = async (threshold: number): Promise<boolean> => {
     const { model } = await applyCut(original, await attempt(threshold));
-    return wanted!.accepts(model, await validation!.nrmse(model));
+    return wanted!.accepts(model, await validation!.error(model));
   };
   // What a model costs falls with the threshold, its error grows: the border is found by halving.
   const missed = unreachable(limits, widthsOf(analysis, (await attempt(0)).keep));

@@ -20,7 +20,7 @@ import { ALL_FOLDS, batchesOf, type Prepared } from './prepare.js';
 import { applyCut, type PassNote, type Reduced } from './reduced.js';
 import { spanReduction } from './span.js';
 import { StreamBasis } from './stream-basis.js';
-import { trialFeeds, VALIDATION } from './trial-rows.js';
+import { trialBatches, VALIDATION } from './trial-rows.js';
 
 /** Mean squared standardised error of a fit below which it does not matter how it compares with the fitted rows': a thousandth, squared. */
 const NEGLIGIBLE = 1e-6;
@@ -87,7 +87,7 @@ export class SpanModel {
     const { prepared, options, ordered, ridge } = this;
     const { analysis, blas, session } = prepared;
     const { model, moments } = await this.bases.with(() => true);
-    const feeds = trialFeeds(prepared);
+    const feeds = trialBatches(prepared).map((batch) => batch.feeds);
     const tunable = await TunableModel.open(model, analysis, session);
     try {
       const reference = await tunable.run(feeds, []);

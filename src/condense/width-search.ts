@@ -30,7 +30,7 @@ const ALIKE = 0.08;
 const TRAINING = Array.from({ length: FOLDS }, (_, f) => f).filter((f) => f !== VALIDATION);
 
 /** A model that was made for trial, and whether it is within what was asked for. */
-type Attempt = Trial & { readonly accepted: boolean };
+type Attempt = Trial & { readonly nrmse: number; readonly accepted: boolean };
 
 /** Widths, with the NRMSE that a model with them has on validation rows where one was made. */
 export interface Found {
@@ -93,7 +93,7 @@ export class WidthSearch {
   async best(limits: readonly Limit[]): Promise<Found> {
     let widths: Int32Array | undefined = this.planned(limits);
     if (this.trials === 0) return { widths };
-    const trials: Trial[] = [];
+    const trials: Attempt[] = [];
     for (let left = this.trials; left > 0 && widths !== undefined; left--) {
       trials.push(await this.measured(widths));
       widths = this.promising(trials, best(trials), limits);
@@ -117,7 +117,7 @@ export class WidthSearch {
     // is not predicted, the middle.
     let [low, high] = [smallest / full, 1];
     const trials: Trial[] = [];
-    let passed: Trial | undefined;
+    let passed: Attempt | undefined;
     const tryOut = async (widths: Int32Array): Promise<boolean> => {
       const trial = await this.measured(widths, wanted);
       trials.push(trial);
@@ -179,14 +179,20 @@ export class WidthSearch {
     return undefined;
   }
 
-  /** The squared error on validation rows of the model that is made from the training rows. */
+  /** The squared error on validation rows (where predictions lead to a limit on it: its upper bound) of the model that is made from the training rows. */
   private async measured(widths: Int32Array, wanted?: Acceptance): Promise<Attempt> {
     this.validation ??= validationRows(this.span.prepared);
     const validation = await this.validation;
     const built = await this.span.build(widths, TRAINING);
-    if (built === undefined) return { widths, error: 0, accepted: true };
-    const nrmse = await validation.nrmse(built.model);
-    return { widths, error: nrmse ** 2, accepted: wanted === undefined || (await wanted.accepts(built.model, nrmse)) };
+    if (built === undefined) return { widths, error: 0, nrmse: 0, accepted: true };
+    const error = await validation.error(built.model);
+    const { nrmse, upper } = error;
+    return {
+      widths,
+      error: (wanted?.predictable === true ? upper : nrmse) ** 2,
+      nrmse,
+      accepted: wanted === undefined || (await wanted.accepts(built.model, error)),
+    };
   }
 
   /** @param trials models that were made: predictions fit them */
@@ -202,12 +208,12 @@ function affordableTrials(prepared: Prepared): number {
   return trials < LEAST_TRIALS ? 0 : trials;
 }
 
-function best(trials: readonly Trial[]): Trial {
+function best<T extends Trial>(trials: readonly T[]): T {
   return trials.reduce((least, trial) => (trial.error < least.error ? trial : least));
 }
 
-function found({ widths, error }: Trial): Found {
-  return { widths: Int32Array.from(widths), error: Math.sqrt(error) };
+function found({ widths, nrmse }: Attempt): Found {
+  return { widths: Int32Array.from(widths), error: nrmse };
 }
 
 /** Whether two plans are the same for a trial. */

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { condense, CondenseError, verify, type CondenseOptions, type UserMetric } from '../../src/index.js';
+import { outputsOf } from '../dense.js';
 import { normalRows, smoothNetwork, writeNpz } from '../networks.js';
 import { temporaryFolders } from '../temporary-folder.js';
 
@@ -115,19 +116,18 @@ describe('a budget of the score', () => {
   });
 
   it('that the check rows do not bear out ends with the nearest figures', async () => {
-    const x = normalRows(200, 9);
-    // Far outside of the sample.
-    const test = writeNpz(folder(), 'far.npz', {
-      x: { ...x, data: (x.data as Float32Array).map((v) => 8 * v) },
-      target: { dtype: 'float32', dims: [200, 3], data: new Float32Array(600) },
-    });
+    // Far outside of the sample, where the original hits the target: whatever is changed is for the worse.
+    const near = normalRows(200, 9);
+    const x = { ...near, data: (near.data as Float32Array).map((v) => 8 * v) };
+    const target = (await outputsOf(model, new Map([['x', x]]))).get('y')!;
+    const test = writeNpz(folder(), 'far.npz', { x, target });
     expect(
-      await diagnosticOf(reduce({ metric: distance, maxError: { score: { ratio: 1e-4 } }, test: [test] })),
+      await diagnosticOf(reduce({ metric: distance, maxError: { score: { ratio: 0.01 } }, test: [test] })),
     ).toMatchObject({
       code: 'SCORE_NOT_REACHED',
       exitCode: 5,
       message: expect.stringMatching(
-        /changes distance by no more than \+0\.01%.* has [\d.]+ before, [\d.]+ after .* with \d+ parameters/,
+        /changes distance by no more than \+1%.* has [\d.]+ before, [\d.]+ after .* with \d+ parameters/,
       ) as string,
     });
   });

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { CondenseError} from '../../src/index.js';
+import type { CondenseError } from '../../src/index.js';
 import { condense, sweep, type Model, type ProgressEvent, type SweepOptions } from '../../src/index.js';
 import { toFloat64 } from '../../src/graph/tensor-data.js';
 import { buildModel, node } from '../build-model.js';
