@@ -1,4 +1,4 @@
-// What `--max-error nrmse=1e-2` finds against the smallest model that a dense sweep finds: sizes in small steps, each planned, made and measured
+// What `--max-error nrmse=1e-2` finds against the smallest model that a dense sweep finds (as `sweep` plans it): sizes in small steps, each made and measured
 // on the same check rows. Writes docs/measured.md.
 //   npm run build && node bench/max-error.mjs [name ...]
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -18,12 +18,16 @@ import { COLLECTION, collectionEntries, dataOf } from './data/raw-images.mjs';
 import { writeMeasured } from './measured-document.mjs';
 
 const NAMES = [
-  'h2-combustion',
-  'eran-relu-9x200',
-  'sac-halfcheetah',
-  'mnist-fc-256x4',
-  'openwakeword-alexa',
-  'phasenet',
+  ...[
+    'h2-combustion',
+    'drm19',
+    'eran-relu-9x200',
+    'acasxu-1-1',
+    'mlperf-vww-mobilenetv1',
+    'phasenet',
+    'cms-particlenet-ak4',
+  ],
+  ...['mnist-fc-256x4', 'sac-halfcheetah', 'openwakeword-alexa'],
 ];
 const LIMIT = 1e-2;
 /** Sizes of the sweep fall by this, from a little above what was found until this many in a row are beyond the limit. */
@@ -71,7 +75,7 @@ async function measure(name) {
   const sweep = [];
   for (let size = found.parameters * ABOVE, misses = 0; misses < MISSES; size *= STEP) {
     const limits = limitsOf(prepared, { keepParams: size / full }, cost);
-    const { widths: planned } = await search.best(limits);
+    const planned = search.planned(limits);
     const nrmse = await errorOf(planned);
     sweep.push({ parameters: cost.parameters(planned), nrmse });
     misses = nrmse <= LIMIT ? 0 : misses + 1;

@@ -4,7 +4,7 @@ import type { Model } from '../graph/ir.js';
 import type { Outputs } from '../plan/output-error.js';
 import { withSession } from '../runtime/session.js';
 import { OutputComparison } from '../verify/output-comparison.js';
-import { batchesOf, type Prepared } from './prepare.js';
+import { batchesOf, type CalibrationRows, type Prepared } from './prepare.js';
 
 /** The fold that serves as validation rows while widths are chosen. */
 export const VALIDATION = FOLDS - 1;
@@ -15,6 +15,10 @@ const TRIAL_RUNS = 256;
 /** or where a row is dear: multiply-accumulates of the trials of all spaces at one width each. */
 const TRIAL_WORK = 4e11;
 const LEAST_TRIAL_ROWS = 16;
+
+/** Validation rows that a model is measured on, where that costs no more multiply-accumulates than this: what a few rows err by much, few rows miss. */
+const MEASURED_ROWS = 8192;
+const MEASURED_WORK = 2e11;
 
 /** A run over some rows. */
 interface TrialBatch {
@@ -29,6 +33,11 @@ export function trialBatches({ data, analysis, macs }: Prepared): TrialBatch[] {
     LEAST_TRIAL_ROWS,
     Math.min(TRIAL_ROWS, affordable, data.stack > 1 ? TRIAL_RUNS * data.batch : Infinity),
   );
+  return validationBatches(data, most);
+}
+
+/** The first rows of the validation fold. */
+function validationBatches(data: CalibrationRows, most: number): TrialBatch[] {
   const rows = data.folds[VALIDATION]!.subarray(0, most);
   const part = { ...data, folds: data.folds.map((fold, i) => (i === VALIDATION ? rows : fold)) };
   return batchesOf(part, [VALIDATION], () => 0).map(({ rows: { length }, feeds }) => ({ rows: length, feeds }));
@@ -52,7 +61,9 @@ const CONFIDENCE = 1.645;
 
 /** Runs the original on the validation rows. */
 export async function validationRows(prepared: Prepared): Promise<ValidationRows> {
-  const batches = trialBatches(prepared);
+  const { data, macs } = prepared;
+  const affordable = Math.ceil(MEASURED_WORK / Math.max(macs, 1));
+  const batches = validationBatches(data, Math.max(LEAST_TRIAL_ROWS, Math.min(MEASURED_ROWS, affordable)));
   const run = (model: Model): Promise<Outputs> =>
     withSession(model, prepared.session, async (session) => {
       const outputs: Outputs[number][] = [];

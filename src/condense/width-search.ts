@@ -11,8 +11,9 @@ import type { Prepared } from './prepare.js';
 import type { SpanModel } from './span-model.js';
 import { VALIDATION, validationRows, type ValidationRows } from './trial-rows.js';
 
-/** Models that the closed loop of `--max-error` makes. */
-const LOOPS = 8;
+/** Models that the closed loop of `--max-error` makes at least, where they are cheap more. */
+const LEAST_LOOPS = 8;
+const MOST_LOOPS = 20;
 /** It ends when the largest size that failed and the smallest that passed are this near, and tries none nearer than this to them. */
 const NEAR = 1.02;
 const SAVING = 1.03;
@@ -124,7 +125,8 @@ export class WidthSearch {
       if (trial.accepted) passed = trial;
       return trial.accepted;
     };
-    while (trials.length < LOOPS && low * NEAR < high) {
+    const loops = Math.max(LEAST_LOOPS, Math.min(MOST_LOOPS, affordable(this.span.prepared)));
+    while (trials.length < loops && low * NEAR < high) {
       const predicted = wanted.predictable || trials.length === 0;
       const ratio = predicted ? this.predictedRatio(wanted.nrmse, trials, atMost, low, high) : Math.sqrt(low * high);
       if (await tryOut(this.planner(atMost(ratio), trials).plan())) high = ratio;
@@ -201,10 +203,15 @@ export class WidthSearch {
   }
 }
 
+/** Models that may be made without taking long. */
+function affordable(prepared: Prepared): number {
+  return Math.floor(TRIAL_WORK / buildWork(prepared));
+}
+
 /** Models that are worth making for one search; 0 where a few would not help. */
 function affordableTrials(prepared: Prepared): number {
   if (prepared.data.folds[VALIDATION]!.length < LEAST_TRIAL_ROWS) return 0;
-  const trials = Math.min(MOST_TRIALS, Math.floor(TRIAL_WORK / buildWork(prepared)));
+  const trials = Math.min(MOST_TRIALS, affordable(prepared));
   return trials < LEAST_TRIALS ? 0 : trials;
 }
 

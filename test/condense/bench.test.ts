@@ -7,7 +7,7 @@ const folder = temporaryFolders();
 const data = (): string[] => [writeNpz(folder(), 'data.npz', { x: normalRows(40) })];
 
 describe('bench', () => {
-  it('times models in turn at each batch size: what has far more to do is slower', async () => {
+  it('times models in turn at each batch size: what has far more to do is slower', { retry: 2 }, async () => {
     const large = `${folder()}/large.onnx`;
     await writeModel(smoothNetwork({ hidden: 1024 }), large);
     const report = await bench([large, smoothNetwork({ hidden: 16 })], {
@@ -39,7 +39,7 @@ describe('bench', () => {
     expect(fast!.peakMemory).toBeLessThan(slow!.peakMemory!);
   });
 
-  it('a model against itself is as fast as itself', async () => {
+  it('a model against itself is as fast as itself', { retry: 2 }, async () => {
     const model = smoothNetwork({ hidden: 256 });
     const { batches } = await bench([model, model], { data: data(), batch: [64], seconds: 0.5 });
     expect(batches[0]!.figures[1]!.speedup).toBeGreaterThan(0.7);

@@ -35,7 +35,7 @@ describe('interleavedLatency', () => {
     expect(performance.now() - start).toBeLessThan(1000);
   });
 
-  it('a network with far more to do takes longer', async () => {
+  it('a network with far more to do takes longer', { retry: 2 }, async () => {
     const [small, large] = [smoothNetwork({ hidden: 8 }), smoothNetwork({ hidden: 1024 })];
     const feeds = randomFeeds(small, 256);
     const [a, b] = await withSession(small, { ...CPU, purpose: 'latency' }, (s) =>
