@@ -45,6 +45,28 @@ export interface CliOptions {
   readonly colours?: ImageOptions['colours'];
 }
 
+/** What the commands themselves read; the rest is the library's. */
+const COMMAND_KEYS = [
+  'gate',
+  'json',
+  'quiet',
+  'inPlace',
+  'externalData',
+  'externalThreshold',
+  'plan',
+  'planOut',
+  'csv',
+] as const satisfies readonly (keyof CliOptions)[];
+
+/** The options that the library takes. */
+export function forLibrary<T extends CliOptions>(options: T): Omit<T, (typeof COMMAND_KEYS)[number]> {
+  const own: readonly string[] = COMMAND_KEYS;
+  return Object.fromEntries(Object.entries(options).filter(([key]) => !own.includes(key))) as Omit<
+    T,
+    (typeof COMMAND_KEYS)[number]
+  >;
+}
+
 /** Keys of the options on images. */
 export const IMAGE_KEYS = [
   'imageSize',

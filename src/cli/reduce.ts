@@ -6,8 +6,8 @@ import { planText, readPlan } from '../plan/plan-file.js';
 import { formatCondenseReport } from '../report/format.js';
 import type { CondenseReport } from '../report/report.js';
 import { checkOutput, deliver, deliveryCode } from './delivery.js';
-import type { CliOptions } from './options.js';
-import { ProgressLine } from './progress.js';
+import { forLibrary, type CliOptions } from './options.js';
+import { withProgress } from './progress.js';
 import type { Streams } from './streams.js';
 
 export type ReduceOptions = Omit<CondenseOptions, 'plan'> & CliOptions;
@@ -19,35 +19,13 @@ export async function reduceCommand(
   options: ReduceOptions,
   streams: Streams,
 ): Promise<number> {
-  const {
-    gate: _gate,
-    json,
-    quiet,
-    inPlace: _inPlace,
-    externalData: _data,
-    externalThreshold: _threshold,
-    plan,
-    planOut,
-    ...condenseOptions
-  } = options;
+  const { json, quiet, plan, planOut } = options;
   await checkOutput(input, output, options);
   const given = plan === undefined ? undefined : await readPlan(plan);
   const model = await readModel(input);
-  const progress = new ProgressLine(streams.stderr);
-  const show = quiet !== true && streams.stderr.isTTY;
-  const condensed = await condense(model, {
-    ...condenseOptions,
-    ...(given === undefined ? {} : { plan: given }),
-    ...(show
-      ? {
-          onProgress: (event) => {
-            progress.update(event);
-          },
-        }
-      : {}),
-  }).finally(() => {
-    progress.clear();
-  });
+  const condensed = await withProgress(streams.stderr, quiet, (shown) =>
+    condense(model, { ...forLibrary(options), ...(given === undefined ? {} : { plan: given }), ...shown }),
+  );
 
   const { report } = condensed;
   if (planOut !== undefined && report.plan !== undefined) await writeFileAtomically(planOut, planText(report.plan));

@@ -8,8 +8,8 @@ import { formatCondenseReport } from '../report/format.js';
 import { formatSweep, sweepCsv } from '../report/format-sweep.js';
 import type { SweepReport } from '../report/sweep-report.js';
 import { checkOutput, deliver, deliveryCode } from './delivery.js';
-import type { CliOptions } from './options.js';
-import { ProgressLine } from './progress.js';
+import { forLibrary, type CliOptions } from './options.js';
+import { withProgress } from './progress.js';
 import type { Streams } from './streams.js';
 
 /** The `sweep` command: the curve, and the model that was picked from it. @returns the exit code */
@@ -19,35 +19,16 @@ export async function sweepCommand(
   options: SweepOptions & CliOptions,
   streams: Streams,
 ): Promise<number> {
-  const {
-    gate: _gate,
-    json,
-    quiet,
-    inPlace: _,
-    externalData: _data,
-    externalThreshold: _threshold,
-    csv,
-    ...sweepOptions
-  } = options;
+  const { json, quiet, csv } = options;
   if ((output === undefined) !== (options.pick === undefined))
     raise(optionsConflict('an output and --pick belong together', 'Give both, or neither to see the curve alone.'));
   if (json === true && csv === true)
     raise(optionsConflict('--json and --csv both want stdout', 'Name a file: --csv curve.csv.'));
   if (output !== undefined) await checkOutput(input, output, options);
   const model = await readModel(input);
-  const progress = new ProgressLine(streams.stderr);
-  const { report, picked } = await sweep(model, {
-    ...sweepOptions,
-    ...(quiet !== true && streams.stderr.isTTY
-      ? {
-          onProgress: (event) => {
-            progress.update(event);
-          },
-        }
-      : {}),
-  }).finally(() => {
-    progress.clear();
-  });
+  const { report, picked } = await withProgress(streams.stderr, quiet, (shown) =>
+    sweep(model, { ...forLibrary(options), ...shown }),
+  );
   const final =
     picked === undefined || output === undefined ? undefined : await deliver(model, input, output, picked, options);
 

@@ -1,8 +1,8 @@
 import { verify, type VerifyOptions } from '../condense/verify.js';
 import { ExitCode } from '../diagnostics/diagnostic.js';
 import { formatVerification } from '../report/format.js';
-import type { CliOptions } from './options.js';
-import { ProgressLine } from './progress.js';
+import { forLibrary, type CliOptions } from './options.js';
+import { withProgress } from './progress.js';
 import type { Streams } from './streams.js';
 
 /** The `verify` command. @returns 0 when the second model is within tolerance of the first, 3 when it is not */
@@ -12,20 +12,10 @@ export async function verifyCommand(
   options: VerifyOptions & CliOptions,
   streams: Streams,
 ): Promise<number> {
-  const { json, quiet, gate: _gate, ...verifyOptions } = options;
-  const progress = new ProgressLine(streams.stderr);
-  const report = await verify(a, b, {
-    ...verifyOptions,
-    ...(quiet === true
-      ? {}
-      : {
-          onProgress: (event) => {
-            progress.update(event);
-          },
-        }),
-  }).finally(() => {
-    progress.clear();
-  });
+  const { json, quiet } = options;
+  const report = await withProgress(streams.stderr, quiet, (shown) =>
+    verify(a, b, { ...forLibrary(options), ...shown }),
+  );
   if (quiet !== true) {
     const lines = formatVerification(report, { colour: streams.stderr.isTTY, width: streams.stderr.columns || 160 });
     lines.push(report.verdict.passed ? 'within tolerance' : 'not within tolerance');
