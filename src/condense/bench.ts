@@ -1,5 +1,4 @@
 import { gatherRows, loadDataset } from '../calibration/dataset.js';
-import type { DataNote } from '../diagnostics/calibration.js';
 import { raise } from '../diagnostics/diagnostic.js';
 import { interfacesDiffer } from '../diagnostics/verify.js';
 import { parameterCount } from '../graph/edit.js';
@@ -7,6 +6,7 @@ import type { Feeds } from '../graph/feeds.js';
 import { countMacs } from '../graph/macs.js';
 import type { Model } from '../graph/ir.js';
 import { encodeModel, readModel } from '../onnx/index.js';
+import type { BenchedModel, BenchFigures, BenchReport } from '../report/bench-report.js';
 import { interleavedLatency, pairedRatio } from '../runtime/latency.js';
 import { peakMemory } from '../runtime/peak-memory.js';
 import { resolveProvider, type ProviderChoice } from '../runtime/providers.js';
@@ -27,40 +27,6 @@ export interface BenchOptions {
   readonly batch?: readonly number[];
   /** Seconds for each batch size. Default 3. */
   readonly seconds?: number;
-}
-
-/** A model that was timed. */
-export interface BenchedModel {
-  /** Its file; null for a model in memory. */
-  readonly file: string | null;
-  /** Of the file and its external data, or of the model as one file. */
-  readonly bytes: number;
-  readonly parameters: number;
-  /** Multiply-accumulates for one row. */
-  readonly macs: number;
-}
-
-/** How one model ran at one batch size; times in milliseconds for each run. */
-export interface BenchFigures {
-  readonly runs: number;
-  readonly median: number;
-  readonly p95: number;
-  readonly rowsPerSecond: number;
-  /** How many times as fast as the first model: the median over runs side by side, and the middle half of them. */
-  readonly speedup: number;
-  readonly quartiles: readonly [number, number];
-  /** Bytes that loading and running it added to a process of its own; null where that could not be measured. */
-  readonly peakMemory: number | null;
-}
-
-/** What {@link bench} found: the document that `--json` prints. */
-export interface BenchReport {
-  readonly schemaVersion: 1;
-  readonly provider: string;
-  readonly models: readonly BenchedModel[];
-  /** `figures` in the order of the models. */
-  readonly batches: readonly { readonly batch: number; readonly figures: readonly BenchFigures[] }[];
-  readonly warnings: readonly DataNote[];
 }
 
 /** Rows of a run when none are asked for. */

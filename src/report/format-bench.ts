@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { BenchReport } from '../condense/bench.js';
+import type { BenchReport } from './bench-report.js';
 import { formatTable } from './table.js';
 
 /** The tables of `bench`: the models, and how they ran. */
