@@ -74,7 +74,7 @@ MAKERS.planning = ({ gains: results, correlations }) => {
   return `## Planned widths against uniform ones
 
 \`node bench/planning.mjs\`: at equal parameters, with the same selection and refit. Uniform: the same share of every space. NRMSE of the worst
-output on rows that no fit saw. Geometric mean of the gain: ${mean.toFixed(2)}. Where true answers are known: by which factor the mean absolute error
+output on rows that no fit saw, of the scores before a Softmax. Geometric mean of the gain: ${mean.toFixed(2)}. Where true answers are known: by which factor the mean absolute error
 against them grows.
 
 ${table(

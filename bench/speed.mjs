@@ -23,7 +23,7 @@ const ASKED = [
 const SPEEDUP = 2;
 const KEEP_MACS = 0.7;
 const BATCHES = [1, 16];
-const SECONDS = 4;
+const SECONDS = 2.5;
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: {
