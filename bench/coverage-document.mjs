@@ -68,6 +68,7 @@ export function coverageDocument(results, all) {
   const reasons = byReason(results);
   const refused = reasons.reduce((sum, r) => sum + r.total, 0);
   const open = results.reduce((sum, r) => sum + r.nodes.filter(isOpen).length, 0);
+  const checked = results.flatMap((r) => [r.runs['0.7']?.checker ?? []]).flat();
   const capped = results.filter((r) => r.maxRows !== null);
   const rows = results.map((r) => [
     r.name,
@@ -111,7 +112,7 @@ ${results.length} of the ${all} models of the collection beside the checkout, wi
 ${capped.length === 0 ? '' : `- Capped at ${[...new Set(capped.map((r) => r.maxRows))].join(', ')} calibration rows: ${capped.map((r) => `${r.name} (of ${r.rows.calib})`).join(', ')}.\n`}
 ${table(heading, rows)}
 
-**In all**: ${results.filter((r) => share(r) >= 0.8).length} of ${results.length} models have at least 80 % of their parameters in condensable spaces; ${refused} of ${total} nodes are refused (${percent(refused / total)}), ${open} of them (${percent(open / total)} of all nodes) for a reason that is no true limit; ${results.filter((r) => r.runs['0.7']?.status === 'crash').length} crash; ${results.filter((r) => r.runs['0.7']?.passed).length} pass the gate at 0.7.
+**In all**: ${results.filter((r) => share(r) >= 0.8).length} of ${results.length} models have at least 80 % of their parameters in condensable spaces; ${refused} of ${total} nodes are refused (${percent(refused / total)}), ${open} of them (${percent(open / total)} of all nodes) for a reason that is no true limit; ${results.filter((r) => r.runs['0.7']?.status === 'crash').length} crash; ${results.filter((r) => r.runs['0.7']?.passed).length} pass the gate at 0.7. Of ${checked.length} reduced models that \`onnx.checker\` of the onnx package for Python was asked about, it finds ${checked.filter((v) => v === '').length} valid.
 
 ## Refusals by reason
 
