@@ -1,4 +1,6 @@
 import { gatherRows } from '../calibration/dataset.js';
+import { raise } from '../diagnostics/diagnostic.js';
+import { speedNotReached } from '../diagnostics/plan.js';
 import { keepMask } from '../channels/keep.js';
 import type { Feeds } from '../graph/feeds.js';
 import type { Model } from '../graph/ir.js';
@@ -100,11 +102,13 @@ export class SpeedSearch {
   /**
    * Moves the limit on the predicted latency until the model cut to the planned widths is as fast as was asked; how long a model takes does
    * not depend on what its weights are.
-   * @throws CondenseError where even the narrowest model is predicted to be too slow
+   * @throws CondenseError where even the narrowest model is too slow
    */
   async limitFor(search: WidthSearch, limits: readonly Limit[]): Promise<Limit> {
     let limit = this.limit();
+    const narrowest = search.smallestWidths();
     for (let i = 0; i < LOOPS; i++) {
+      if (limit.cost(narrowest) > limit.most) return this.narrowestLimit(narrowest, limit);
       const widths = search.planned([...limits, limit]);
       const { speedup } = await measureSpeed(this.prepared, await this.cut(widths), this.options, LOOP_SECONDS);
       if (speedup >= this.speedup && speedup <= this.speedup * ABOVE ** 2) break;
@@ -114,6 +118,14 @@ export class SpeedSearch {
       limit = next;
     }
     return limit;
+  }
+
+  /** Where the narrowest model is predicted to be too slow, it is measured. */
+  private async narrowestLimit(widths: Int32Array, limit: Limit): Promise<Limit> {
+    const narrow = await this.cut(widths);
+    const { speedup, batch } = await measureSpeed(this.prepared, narrow, this.options, LOOP_SECONDS);
+    if (speedup < this.speedup) raise(speedNotReached(this.speedup, speedup, batch));
+    return { ...limit, most: limit.cost(widths) };
   }
 
   /** The limit on predicted latency at which, by what was measured, the real one is right. */

@@ -76,9 +76,14 @@ export class WidthSearch {
     return this.planner([]).predicted(widths);
   }
 
+  /** The smallest widths there are. */
+  smallestWidths(): Int32Array {
+    return Int32Array.from(smallestWidths(this.curves));
+  }
+
   /** Parameters of the smallest model there is. */
   smallestSize(): number {
-    return this.cost.parameters(smallestWidths(this.curves));
+    return this.cost.parameters(this.smallestWidths());
   }
 
   /** The widths with the smallest predicted error within the limits. @throws CondenseError where there are none */

@@ -45,7 +45,7 @@ export function errorNotReached(wanted: number, reached: number, parameters: num
 export function speedNotReached(wanted: number, reached: number, batch: number): Diagnostic {
   return {
     code: 'SPEED_NOT_REACHED',
-    message: `the model found is ${reached.toFixed(2)} times as fast as the input at a batch of ${batch}, not ${wanted} times`,
+    message: `${wanted} times as fast as the input cannot be reached: the fastest model found is ${reached.toFixed(2)} times as fast, at a batch of ${batch}`,
     where: '--speedup',
     advice: 'Ask for less, or measure on a machine that does nothing else: times scatter with its load.',
     exitCode: ExitCode.BudgetUnreachable,

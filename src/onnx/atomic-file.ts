@@ -82,10 +82,10 @@ export async function fillOrRemove(file: FileHandle, target: string, write: () =
   }
 }
 
-/** Removes a file should the process exit (on Ctrl-C, say) before the returned function is called. */
+/** Removes a file or folder should the process exit (on Ctrl-C, say) before the returned function is called. */
 export function removeOnExit(file: string): () => void {
   const remove = (): void => {
-    rmSync(file, { force: true });
+    rmSync(file, { force: true, recursive: true });
   };
   process.once('exit', remove);
   return () => process.removeListener('exit', remove);

@@ -13,6 +13,7 @@ import { makeNode } from '../graph/attributes.js';
 import type { Attribute, Model, Node } from '../graph/ir.js';
 import { elementCount, type DataType, type Tensor } from '../graph/tensor.js';
 import { floatTensor, int64Tensor } from '../graph/tensor-data.js';
+import { removeOnExit } from '../onnx/atomic-file.js';
 import { encodeModel } from '../onnx/index.js';
 
 /** A node with one input that is computed and one constant weight. */
@@ -56,6 +57,7 @@ export async function kernelTimes(nodes: readonly TimedNode[]): Promise<number[]
 
 async function timesOf(nodes: readonly TimedNode[]): Promise<number[]> {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'onnx-condense-profile-'));
+  const done = removeOnExit(folder);
   try {
     const session = await ort.InferenceSession.create(Buffer.concat(encodeModel(sideBySide(nodes))), {
       executionProviders: ['cpu'],
@@ -77,6 +79,7 @@ async function timesOf(nodes: readonly TimedNode[]): Promise<number[]> {
     return raise(modelDoesNotLoad(error instanceof Error ? error.message : String(error), undefined), error);
   } finally {
     await rm(folder, { recursive: true, force: true });
+    done();
   }
 }
 

@@ -42,8 +42,9 @@ describe('a speed-up', () => {
 
   it('that cannot be had ends with exit code 5', async () => {
     expect(await codeOf(reduce({ speedup: 1e6, latencyBatch: 8 }))).toMatchObject({
+      code: 'SPEED_NOT_REACHED',
       exitCode: 5,
-      where: '--speedup',
+      message: expect.stringMatching(/the fastest model found is [\d.]+ times as fast, at a batch of 8/) as string,
     });
   });
 
