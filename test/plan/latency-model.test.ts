@@ -42,6 +42,16 @@ describe('timedLayers', () => {
   });
 });
 
+/** A cache that holds every time already, as a function of a layer's lengths: a machine without noise. */
+function known(time: (input: number, output: number) => number): LatencyCache {
+  return {
+    get: (key: string) => {
+      const lengths = key.split(' ').slice(-2).map(Number) as [number, number];
+      return time(...lengths);
+    },
+  } as unknown as LatencyCache;
+}
+
 describe('LatencyModel', () => {
   const models: [string, Model][] = [
     ['convolutions', net],
@@ -69,10 +79,28 @@ describe('LatencyModel', () => {
   it('counts layers that take longer than the whole as shares of it', async () => {
     const model = smoothNetwork({ hidden: 256 });
     const analysis = await analyse(model, BATCH);
-    const cache = await LatencyCache.open(undefined);
-    const latency = await LatencyModel.measure(model, analysis, await shapesOf(model), 1e-6, cache);
-    expect(latency.latency([256, 256])).toBeCloseTo(1e-6, 12);
-    expect(latency.latency([16, 16])).toBeLessThan(0.5e-6);
+    const cache = known((input, output) => input * output);
+    const latency = await LatencyModel.measure(model, analysis, await shapesOf(model), 10, cache);
+    expect(latency.latency([256, 256])).toBeCloseTo(10, 6);
+    // Three layers: 2 × w, w × w, w × 3.
+    const work = (w: number): number => w * w + 5 * w;
+    expect(latency.latency([128, 128])).toBeCloseTo((10 * work(128)) / work(256), 1);
+  });
+
+  it('is linear between the lengths that were timed, and counts what is not timed by its elements', async () => {
+    const model = smoothNetwork({ hidden: 256 });
+    const analysis = await analyse(model, BATCH);
+    const shapes = await shapesOf(model);
+    const latency = await LatencyModel.measure(
+      model,
+      analysis,
+      shapes,
+      10,
+      known((_, output) => output / 256),
+    );
+    // One millisecond for each of two layers, 3/256 for the last: the rest goes with two activations of 256.
+    const rest = 10 - 2 - 3 / 256;
+    expect(latency.latency([256, 100])).toBeCloseTo(1 + 100 / 256 + 3 / 256 + (rest * (256 + 100)) / 512, 6);
   });
 
   it('measures nothing again that the cache holds', async () => {
