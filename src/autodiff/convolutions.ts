@@ -1,0 +1,290 @@
+/**
+ * Gradients of convolutions and pools. A convolution is linear in its input and in its weight; ConvTranspose is the adjoint of Conv with the same
+ * weight, so each is the other's gradient with respect to the input. With respect to the weight, batch and channels change places:
+ *
+ *     dW[m, c, k] = Σ_{n, p} G[n, m, p] X[n, c, s p + d k]  =  Conv(Xᵀ, Gᵀ) with strides d and dilations s, its first positions
+ */
+import { intAttribute, intsAttribute } from '../graph/attributes.js';
+import type { Attribute } from '../graph/ir.js';
+import { pad, reduceSum, reshape, slice, transpose } from './emit.js';
+import { refused, type GradientRule, type RuleContext } from './rule.js';
+
+interface Geometry {
+  readonly kernel: readonly number[];
+  readonly strides: readonly number[];
+  readonly dilations: readonly number[];
+  readonly begins: readonly number[];
+  readonly ends: readonly number[];
+  readonly group: number;
+}
+
+/** Attributes of a convolution or pool; pads that are left to the runtime are worked out from the shapes. */
+function geometryOf(
+  c: RuleContext,
+  kernel: readonly number[],
+  input: readonly number[],
+  output: readonly number[],
+): Geometry {
+  const n = kernel.length;
+  const all = (name: string, fallback: number): readonly number[] =>
+    intsAttribute(c.node, name) ?? Array.from({ length: n }, () => fallback);
+  const [strides, dilations] = [all('strides', 1), all('dilations', 1)];
+  const given = intsAttribute(c.node, 'pads') ?? Array.from({ length: 2 * n }, () => 0);
+  const auto = c.node.attributes.get('auto_pad');
+  const how = auto?.type === 'string' ? auto.value : 'NOTSET';
+  const pads = kernel.map((k, i): [number, number] => {
+    if (how !== 'SAME_UPPER' && how !== 'SAME_LOWER') return how === 'VALID' ? [0, 0] : [given[i]!, given[n + i]!];
+    const total = Math.max(0, (output[i]! - 1) * strides[i]! + (k - 1) * dilations[i]! + 1 - input[i]!);
+    const less = Math.floor(total / 2);
+    return how === 'SAME_UPPER' ? [less, total - less] : [total - less, less];
+  });
+  return {
+    kernel,
+    strides,
+    dilations,
+    begins: pads.map(([b]) => b),
+    ends: pads.map(([, e]) => e),
+    group: intAttribute(c.node, 'group', 1),
+  };
+}
+
+/** What a kernel at the last position does not reach: how much longer the padded input is than it has to be. */
+function slack(
+  { kernel, strides, dilations, begins, ends }: Geometry,
+  input: readonly number[],
+  output: readonly number[],
+): number[] {
+  return kernel.map(
+    (k, i) => input[i]! + begins[i]! + ends[i]! - ((output[i]! - 1) * strides[i]! + (k - 1) * dilations[i]! + 1),
+  );
+}
+
+/** The adjoint of a convolution with respect to its input. */
+function adjoint(c: RuleContext, g: string, weight: string, geometry: Geometry, rest: readonly number[]): string {
+  const { kernel, strides, dilations, begins, ends, group } = geometry;
+  const attributes: Record<string, number | readonly number[] | Attribute> = {
+    kernel_shape: kernel,
+    strides,
+    dilations,
+    // What the kernel does not reach comes back as zeros beyond the end: less is cut off there, or some is put on.
+    pads: [...begins, ...ends.map((e, i) => Math.max(0, e - rest[i]!))],
+    output_padding: rest.map((r, i) => Math.max(0, r - ends[i]!)),
+    group,
+  };
+  return c.emit('ConvTranspose', [g, weight], attributes);
+}
+
+const conv: GradientRule = (c) => {
+  const g = c.outputGradients[0]!;
+  const [x, w, bias] = c.node.inputs as [string, string, string?];
+  const [dx, dw, dy] = [c.shape(x), c.shape(w), c.shape(c.node.outputs[0]!)];
+  const geometry = geometryOf(c, dw.slice(2), dx.slice(2), dy.slice(2));
+  const rest = slack(geometry, dx.slice(2), dy.slice(2));
+  const depthwise = geometry.group > 1;
+  if (depthwise && dw[1] !== 1) return refused('its groups are wider than one channel');
+  return [
+    c.needs(0) ? adjoint(c, g, w, geometry, rest) : undefined,
+    c.needs(1)
+      ? depthwise
+        ? depthwiseWeight(c, x, g, geometry, dx, dw, dy)
+        : weightGradient(c, x, g, geometry, rest, dw)
+      : undefined,
+    bias !== undefined && bias !== '' && c.needs(2) ? channelSums(c, g, dy) : undefined,
+  ];
+};
+
+function channelSums(c: RuleContext, g: string, dims: readonly number[]): string {
+  return reduceSum(
+    c,
+    g,
+    dims.map((_, i) => i).filter((i) => i !== 1),
+    false,
+  );
+}
+
+/** Batch and channels in each other's place. */
+function exchanged(c: RuleContext, x: string, rank: number): string {
+  return transpose(c, x, [1, 0, ...Array.from({ length: rank - 2 }, (_, i) => i + 2)]);
+}
+
+/** dW of a convolution without groups, in the shape of its weight [M, C, …]. */
+function weightGradient(
+  c: RuleContext,
+  x: string,
+  g: string,
+  { kernel, strides, dilations, begins, ends }: Geometry,
+  rest: readonly number[],
+  dims: readonly number[],
+): string {
+  const rank = dims.length;
+  const product = c.emit('Conv', [exchanged(c, x, rank), exchanged(c, g, rank)], {
+    strides: dilations,
+    dilations: strides,
+    pads: [...begins, ...ends],
+  });
+  // Positions beyond the kernel are those of what it does not reach.
+  const longer = kernel.map((_, i) => Math.floor(rest[i]! / dilations[i]!) > 0);
+  const axes = kernel.flatMap((_, i) => (longer[i]! ? [i + 2] : []));
+  const cut =
+    axes.length === 0
+      ? product
+      : slice(
+          c,
+          product,
+          axes,
+          axes.map(() => 0),
+          axes.map((axis) => kernel[axis - 2]!),
+        );
+  return exchanged(c, cut, rank);
+}
+
+/** dW of a depthwise convolution [C·m, 1, …]: for each tap the sum over positions of what it saw times the gradient. */
+function depthwiseWeight(
+  c: RuleContext,
+  x: string,
+  g: string,
+  { kernel, strides, dilations, begins, ends }: Geometry,
+  dx: readonly number[],
+  dw: readonly number[],
+  dy: readonly number[],
+): string {
+  const [channels, outputs] = [dx[1]!, dw[0]!];
+  const multiplier = outputs / channels;
+  const padded = pad(c, x, [0, 0, ...begins, 0, 0, ...ends]);
+  const axes = kernel.map((_, i) => i + 2);
+  const sums = positionsOf(kernel).map((tap) => {
+    const starts = tap.map((t, i) => t * dilations[i]!);
+    const stops = starts.map((s, i) => s + (dy[i + 2]! - 1) * strides[i]! + 1);
+    const seen = slice(c, padded, axes, starts, stops, strides);
+    // [N, C, 1, …] against [N, C, m, …].
+    const spread = reshape(c, seen, [dx[0]!, channels, 1, ...dy.slice(2)]);
+    const gradient = reshape(c, g, [dx[0]!, channels, multiplier, ...dy.slice(2)]);
+    const product = c.emit('Mul', [spread, gradient]);
+    const summed = reduceSum(c, product, [0, ...kernel.map((_, i) => i + 3)], false);
+    return reshape(c, summed, [outputs, 1, 1]);
+  });
+  const joined = sums.length === 1 ? sums[0]! : c.emit('Concat', sums, { axis: 2 });
+  return reshape(c, joined, dw);
+}
+
+/** Every position in a box, the last axis fastest. */
+function positionsOf(box: readonly number[]): number[][] {
+  return box.reduce<number[][]>(
+    (list, length) => list.flatMap((head) => Array.from({ length }, (_, i) => [...head, i])),
+    [[]],
+  );
+}
+
+const convTranspose: GradientRule = (c) => {
+  const g = c.outputGradients[0]!;
+  const [x, w, bias] = c.node.inputs as [string, string, string?];
+  const [dx, dw, dy] = [c.shape(x), c.shape(w), c.shape(c.node.outputs[0]!)];
+  const auto = c.node.attributes.get('auto_pad');
+  if (auto?.type === 'string' && auto.value !== 'NOTSET') return refused('its padding is left to the runtime');
+  if (c.node.attributes.has('output_shape')) return refused('its padding follows from the shape of its output');
+  // Of the convolution that it is the adjoint of: from y to x.
+  const geometry = geometryOf(c, dw.slice(2), dy.slice(2), dx.slice(2));
+  if (geometry.group !== 1) return refused('it has groups');
+  const rest = slack(geometry, dy.slice(2), dx.slice(2));
+  const { strides, dilations, begins, ends, kernel } = geometry;
+  return [
+    c.needs(0)
+      ? c.emit('Conv', [g, w], { kernel_shape: kernel, strides, dilations, pads: [...begins, ...ends] })
+      : undefined,
+    c.needs(1) ? weightGradient(c, g, x, geometry, rest, dw) : undefined,
+    bias !== undefined && bias !== '' && c.needs(2) ? channelSums(c, g, dy) : undefined,
+  ];
+};
+
+/** A mean over everything but batch and channels. */
+const globalAveragePool: GradientRule = (c) => {
+  const dims = c.shape(c.node.inputs[0]!);
+  const count = dims.slice(2).reduce((a, b) => a * b, 1);
+  const g = c.outputGradients[0]!;
+  return [c.emit('Expand', [c.emit('Mul', [g, c.scalar(1 / count, g)]), c.integers(dims)])];
+};
+
+/** Every element that is the largest passes the gradient. */
+const globalMaxPool: GradientRule = (c) => {
+  const x = c.node.inputs[0]!;
+  const y = c.node.outputs[0]!;
+  const equal = c.emit('Sub', [c.scalar(1, x), c.emit('Sign', [c.emit('Sub', [y, x])])]);
+  return [c.emit('Mul', [c.outputGradients[0]!, equal])];
+};
+
+/** A depthwise convolution with equal weights; how many elements each mean is over depends on the padding alone. */
+const averagePool: GradientRule = (c) => {
+  const [dx, dy] = [c.shape(c.node.inputs[0]!), c.shape(c.node.outputs[0]!)];
+  if (intAttribute(c.node, 'ceil_mode', 0) === 1) return refused('it rounds its size up');
+  const geometry = geometryOf(c, intsAttribute(c.node, 'kernel_shape')!, dx.slice(2), dy.slice(2));
+  const { kernel, strides, dilations, begins } = geometry;
+  const taps = kernel.reduce((a, b) => a * b, 1);
+  const all = intAttribute(c.node, 'count_include_pad', 0) === 1;
+  const counts = positionsOf(dy.slice(2)).map((position) =>
+    all
+      ? taps
+      : position.reduce((product, p, i) => {
+          const first = p * strides[i]! - begins[i]!;
+          const inside = Array.from({ length: kernel[i]! }, (_, k) => first + k * dilations[i]!);
+          return product * inside.filter((at) => at >= 0 && at < dx[i + 2]!).length;
+        }, 1),
+  );
+  const g = c.outputGradients[0]!;
+  const shares = c.floats(
+    counts.map((n) => 1 / Math.max(n, 1)),
+    [1, 1, ...dy.slice(2)],
+    g,
+  );
+  const ones = c.floats(new Float64Array(dx[1]! * taps).fill(1), [dx[1]!, 1, ...kernel], g);
+  const spread = { ...geometry, group: dx[1]! };
+  return [adjoint(c, c.emit('Mul', [g, shares]), ones, spread, slack(spread, dx.slice(2), dy.slice(2)))];
+};
+
+/** The first element that is the largest of its window, in the order of the taps, passes the gradient. */
+const maxPool: GradientRule = (c) => {
+  const x = c.node.inputs[0]!;
+  const y = c.node.outputs[0]!;
+  const [dx, dy] = [c.shape(x), c.shape(y)];
+  if (c.node.outputs.length > 1 && c.node.outputs[1] !== '') return refused('it gives indices too');
+  if (intAttribute(c.node, 'ceil_mode', 0) === 1) return refused('it rounds its size up');
+  const geometry = geometryOf(c, intsAttribute(c.node, 'kernel_shape')!, dx.slice(2), dy.slice(2));
+  const { kernel, strides, dilations, begins, ends } = geometry;
+  const g = c.outputGradients[0]!;
+  const padded = pad(c, x, [0, 0, ...begins, 0, 0, ...ends], LOWEST);
+  const axes = kernel.map((_, i) => i + 2);
+  const taps = positionsOf(kernel);
+  // What of the gradient is still to be given away.
+  let left = g;
+  const parts = taps.map((tap) => {
+    const starts = tap.map((t, i) => t * dilations[i]!);
+    const stops = starts.map((s, i) => s + (dy[i + 2]! - 1) * strides[i]! + 1);
+    const seen = slice(c, padded, axes, starts, stops, strides);
+    const largest = c.emit('Sub', [c.scalar(1, x), c.emit('Sign', [c.emit('Sub', [y, seen])])]);
+    const part = c.emit('Mul', [left, largest]);
+    left = c.emit('Sub', [left, part]);
+    return reshape(c, part, [dx[0]!, dx[1]!, 1, ...dy.slice(2)]);
+  });
+  const stacked = reshape(c, parts.length === 1 ? parts[0]! : c.emit('Concat', parts, { axis: 2 }), [
+    dx[0]!,
+    dx[1]! * taps.length,
+    ...dy.slice(2),
+  ]);
+  // Each channel's parts go back through one tap each: weight [C · taps, 1, …] of a transposed convolution in C groups.
+  const once = new Float64Array(dx[1]! * taps.length * taps.length);
+  for (let i = 0; i < dx[1]! * taps.length; i++) once[i * taps.length + (i % taps.length)] = 1;
+  const weight = c.floats(once, [dx[1]! * taps.length, 1, ...kernel], g);
+  const spread = { ...geometry, group: dx[1]! };
+  return [adjoint(c, stacked, weight, spread, slack(spread, dx.slice(2), dy.slice(2)))];
+};
+
+/** Below everything that a network computes, also in half precision. */
+const LOWEST = -65504;
+
+export const CONVOLUTION_RULES: Readonly<Record<string, GradientRule>> = {
+  Conv: conv,
+  ConvTranspose: convTranspose,
+  GlobalAveragePool: globalAveragePool,
+  GlobalMaxPool: globalMaxPool,
+  AveragePool: averagePool,
+  MaxPool: maxPool,
+};
