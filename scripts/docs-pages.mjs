@@ -101,7 +101,7 @@ function cliPage({ options, formats, providers, tolerances, exitCodes }) {
   return [
     NOTE,
     '# Command line',
-    '```sh\nonnx-condense [reduce] <model.onnx> <output.onnx> --data <spec>… [options]\nonnx-condense sweep <model.onnx> [output.onnx] --data <spec>… [options]\nonnx-condense verify <a.onnx> <b.onnx> --data <spec>… [options]\nonnx-condense bench <model.onnx>… --data <spec>… [options]\n```',
+    '```sh\nonnx-condense [reduce] <model.onnx> <output.onnx> --data <spec>… [options]\nonnx-condense sweep <model.onnx> [output.onnx] --data <spec>… [options]\nonnx-condense distill <teacher.onnx> <student.onnx> <output.onnx> --data <spec>… [options]\nonnx-condense verify <a.onnx> <b.onnx> --data <spec>… [options]\nonnx-condense bench <model.onnx>… --data <spec>… [options]\n```',
     'Tables and messages for people go to stderr. With `--json`, stdout holds exactly one JSON document with a `schemaVersion`.',
     '## reduce',
     'Makes a smaller model, checks it, and writes it only if the check passes. It is the default command: its name may be left out.',
@@ -109,6 +109,9 @@ function cliPage({ options, formats, providers, tolerances, exitCodes }) {
     '## sweep',
     'Makes models of several sizes from the same statistics, checks each, and shows the curve of size against error; with `--pick` it writes one of them. Without `--trials`, predictions alone choose the widths.',
     optionsOf('sweep'),
+    '## distill',
+    'Trains the weights of the second model on the outputs of the first one, without labels, with gradients that are ONNX graphs themselves. The best weights on validation rows are kept, and the result is checked on rows that played no part.',
+    optionsOf('distill'),
     '## verify',
     'Compares a second model with a first one on data.',
     optionsOf('verify'),

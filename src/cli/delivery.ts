@@ -6,7 +6,7 @@ import { outputUnwritable } from '../diagnostics/onnx.js';
 import { checkFailed } from '../diagnostics/verify.js';
 import type { Model } from '../graph/ir.js';
 import { removeOnExit } from '../onnx/atomic-file.js';
-import { writeModel } from '../onnx/index.js';
+import { writeModel, type WriteOptions } from '../onnx/index.js';
 import type { CondenseReport } from '../report/report.js';
 import { failureText } from '../verify/score-text.js';
 import type { CliOptions } from './options.js';
@@ -25,7 +25,7 @@ function outputIsInput(file: string): Diagnostic {
 }
 
 /** Refuses to write over the input, unless that is asked for. @throws CondenseError */
-export async function checkOutput(input: string, output: string, { inPlace }: DeliveryOptions): Promise<void> {
+export async function checkOutput(input: string, output: string, { inPlace }: Partial<DeliveryOptions>): Promise<void> {
   if ((await sameFile(input, output)) && inPlace !== true) raise(outputIsInput(output));
 }
 
@@ -39,7 +39,7 @@ export async function deliver(
   input: string,
   output: string,
   { model: reduced, report }: Condensed,
-  { gate, externalData, externalThreshold }: DeliveryOptions,
+  { gate, ...external }: DeliveryOptions,
 ): Promise<CondenseReport> {
   if (report.status === 'unchanged') {
     const files = (await sameFile(input, output)) ? [output] : await copyModel(model, input, output);
@@ -48,16 +48,7 @@ export async function deliver(
   if (report.status !== 'reduced' && gate) return report;
 
   const status = report.status === 'reduced' ? 'reduced' : 'unverified';
-  const external =
-    externalData === undefined && externalThreshold === undefined
-      ? {}
-      : {
-          externalData: {
-            ...(typeof externalData === 'string' ? { name: externalData } : {}),
-            ...(externalThreshold === undefined ? {} : { threshold: externalThreshold }),
-          },
-        };
-  const written = await writeModel(reduced, output, external);
+  const written = await writeModel(reduced, output, externalOptions(external));
   return { ...withFiles(report, written.files, written.byteLength), status };
 }
 
@@ -67,6 +58,17 @@ export function deliveryCode(final: CondenseReport, streams: Streams): ExitCode 
   const { failures, smallestPassing } = final.verification!.verdict;
   streams.stderr.write(`onnx-condense: ${formatDiagnostic(checkFailed(failures.map(failureText), smallestPassing))}\n`);
   return ExitCode.CheckFailed;
+}
+
+/** Where large tensors go, for the writer. */
+export function externalOptions({ externalData, externalThreshold }: Partial<DeliveryOptions>): WriteOptions {
+  if (externalData === undefined && externalThreshold === undefined) return {};
+  return {
+    externalData: {
+      ...(typeof externalData === 'string' ? { name: externalData } : {}),
+      ...(externalThreshold === undefined ? {} : { threshold: externalThreshold }),
+    },
+  };
 }
 
 function withFiles(report: CondenseReport, files: readonly string[], bytes: number): CondenseReport {

@@ -1,5 +1,6 @@
 import { DATA_FORMATS } from '../calibration/sources/formats.js';
 import type { ImageOptions } from '../calibration/sources/images.js';
+import type { TrainingLength } from '../condense/distill.js';
 import type { CondenseOptions } from '../condense/options.js';
 import { PROVIDERS } from '../runtime/providers.js';
 import {
@@ -18,6 +19,7 @@ import {
   roundTo,
   share,
   threshold,
+  trainingLength,
   wholeNumber,
 } from './parse.js';
 
@@ -36,6 +38,11 @@ export interface CliOptions {
   readonly points?: number;
   readonly pick?: 'knee' | number;
   readonly csv?: string | true;
+  readonly train?: TrainingLength;
+  readonly learningRate?: number;
+  readonly weightDecay?: number;
+  readonly clip?: number;
+  readonly seed?: number;
   readonly imageSize?: readonly [number, number];
   readonly layout?: ImageOptions['layout'];
   readonly scale?: readonly number[];
@@ -101,13 +108,15 @@ export interface OptionSpec {
 }
 
 /** The commands that take options from this list. */
-export const COMMANDS = ['reduce', 'sweep', 'verify', 'bench'] as const;
+export const COMMANDS = ['reduce', 'sweep', 'distill', 'verify', 'bench'] as const;
 export type CommandName = (typeof COMMANDS)[number];
 
 /** Those that check models. */
-const CHECKING = ['reduce', 'sweep', 'verify'] as const;
+const CHECKING = ['reduce', 'sweep', 'distill', 'verify'] as const;
 /** Those that make models. */
 const MAKING = ['reduce', 'sweep'] as const;
+/** Those that write models. */
+const WRITING = ['reduce', 'sweep', 'distill'] as const;
 const REDUCE = ['reduce'] as const;
 
 /** Every option of the commands: the parser, the help and the docs are made from this list. */
@@ -125,21 +134,21 @@ export const OPTIONS: readonly OptionSpec[] = [
     flags: '--test <spec>',
     description: 'other data for the check, repeatable; then every --data row is fitted',
     parse: collect,
-    commands: MAKING,
+    commands: WRITING,
   },
   {
     key: 'holdout',
     flags: '--holdout <share>',
     description: 'share of the --data rows that only the check sees (default 0.2)',
     parse: share('--holdout'),
-    commands: MAKING,
+    commands: WRITING,
   },
   {
     key: 'group',
     flags: '--group <blocks|key>',
     description: 'keep neighbouring rows, or rows with the same value of a key, on one side',
     parse: group,
-    commands: MAKING,
+    commands: WRITING,
   },
   {
     key: 'maxRows',
@@ -232,6 +241,41 @@ export const OPTIONS: readonly OptionSpec[] = [
     description: 'what span keeps of linear streams: a subspace or a subset of the channels (default rotate)',
     parse: oneOf('--streams', ['rotate', 'select']),
     commands: MAKING,
+  },
+  {
+    key: 'train',
+    flags: '--train <length>',
+    description: 'how long to learn: 20epochs or 500steps (default 20epochs)',
+    parse: trainingLength,
+    commands: ['distill'],
+  },
+  {
+    key: 'learningRate',
+    flags: '--learning-rate <rate>',
+    description: 'the largest one: it rises at first and falls to 0 along half a cosine (default 1e-3)',
+    parse: positiveNumber('--learning-rate'),
+    commands: ['distill'],
+  },
+  {
+    key: 'weightDecay',
+    flags: '--weight-decay <share>',
+    description: 'share of each weight that a step takes away, times the rate (default 0)',
+    parse: positiveNumber('--weight-decay'),
+    commands: ['distill'],
+  },
+  {
+    key: 'clip',
+    flags: '--clip <norm>',
+    description: 'gradients with a larger norm are scaled down to it (default 1)',
+    parse: positiveNumber('--clip'),
+    commands: ['distill'],
+  },
+  {
+    key: 'seed',
+    flags: '--seed <n>',
+    description: 'decides the order of the rows (default 1)',
+    parse: positiveInteger('--seed'),
+    commands: ['distill'],
   },
   {
     key: 'points',
@@ -421,27 +465,27 @@ export const OPTIONS: readonly OptionSpec[] = [
     flags: '--memory <size>',
     description: 'for cached values and batches (default 2GB)',
     parse: bytes('--memory'),
-    commands: MAKING,
+    commands: WRITING,
   },
   {
     key: 'gate',
     flags: '--no-gate',
     description: 'write even if the check fails; the file is marked as unverified',
-    commands: MAKING,
+    commands: WRITING,
   },
   { key: 'inPlace', flags: '--in-place', description: 'allow the output to replace the input', commands: MAKING },
   {
     key: 'externalData',
     flags: '--external-data [name]',
     description: 'write large tensors to a file beside the model',
-    commands: MAKING,
+    commands: WRITING,
   },
   {
     key: 'externalThreshold',
     flags: '--external-threshold <bytes>',
     description: 'smallest tensor that goes there (default 1024)',
     parse: positiveInteger('--external-threshold'),
-    commands: MAKING,
+    commands: WRITING,
   },
   { key: 'json', flags: '--json', description: 'print the report as one JSON document on stdout', commands: COMMANDS },
   { key: 'quiet', flags: '--quiet', description: 'no table and no progress', commands: COMMANDS },

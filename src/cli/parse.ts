@@ -72,6 +72,18 @@ export function pick(text: string): 'knee' | number {
     : raise(optionInvalid('--pick', text, 'knee or a number of the table'));
 }
 
+/** `20epochs` or `500steps`. */
+export function trainingLength(text: string): { steps: number } | { epochs: number } {
+  const found = /^(\d+(?:\.\d+)?)\s*(epochs?|steps?)$/.exec(text);
+  const count = Number(found?.[1]);
+  const steps = found?.[2]?.startsWith('step') === true;
+  return count > 0 && (!steps || Number.isSafeInteger(count))
+    ? steps
+      ? { steps: count }
+      : { epochs: count }
+    : raise(optionInvalid('--train', text, 'a length like 20epochs or 500steps'));
+}
+
 export function oneOf<T extends string>(option: string, choices: readonly T[]): (text: string) => T {
   return (text) =>
     choices.find((c) => c === text) ?? raise(optionInvalid(option, text, `one of ${choices.join(', ')}`));

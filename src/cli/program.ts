@@ -1,6 +1,7 @@
 import { Command, CommanderError, Option } from 'commander';
 import { CondenseError, ExitCode, formatDiagnostic, type Diagnostic } from '../diagnostics/diagnostic.js';
 import type { BenchOptions } from '../condense/bench.js';
+import type { DistillOptions } from '../condense/distill.js';
 import type { SweepOptions } from '../condense/sweep.js';
 import type { VerifyOptions } from '../condense/verify.js';
 import { VERSION } from '../version.js';
@@ -8,6 +9,7 @@ import { BudgetError } from '../condense/budget-error.js';
 import { formatNodes } from '../report/format.js';
 import type { NodeReport } from '../report/report.js';
 import { benchCommand } from './bench.js';
+import { distillCommand } from './distill.js';
 import { OPTIONS, withImages, type CliOptions } from './options.js';
 import { reduceCommand, type ReduceOptions } from './reduce.js';
 import { sweepCommand } from './sweep.js';
@@ -64,6 +66,19 @@ export async function run(argv: readonly string[], streams: Streams): Promise<nu
     .action(async (input: string, output: string | undefined, options: SweepOptions & CliOptions) => {
       code = await sweepCommand(input, output, withImages(options), streams);
     });
+  const distill = program
+    .command('distill')
+    .description('let a model learn from the outputs of another, without labels')
+    .argument('<teacher.onnx>')
+    .argument('<student.onnx>')
+    .argument('<output.onnx>')
+    .addHelpText(
+      'after',
+      '\nExample:\n  onnx-condense distill net.onnx small.onnx better.onnx --data inputs.npz --train 50epochs\n',
+    )
+    .action(async (teacher: string, student: string, output: string, options: DistillOptions & CliOptions) => {
+      code = await distillCommand(teacher, student, output, withImages(options), streams);
+    });
   const bench = program
     .command('bench')
     .description('time models in turn: latency, throughput, memory')
@@ -75,6 +90,7 @@ export async function run(argv: readonly string[], streams: Streams): Promise<nu
   for (const [name, command] of [
     ['reduce', reduce],
     ['sweep', sweep],
+    ['distill', distill],
     ['verify', verify],
     ['bench', bench],
   ] as const) {

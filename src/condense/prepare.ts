@@ -139,7 +139,11 @@ export async function prepare(
   };
 }
 
-async function loadRows(model: Model, options: CondenseOptions): Promise<Omit<CalibrationRows, 'batch' | 'stack'>> {
+/** Reads the data and divides its rows into their three parts. @throws CondenseError for anything wrong with it */
+export async function loadRows(
+  model: Model,
+  options: Pick<CondenseOptions, 'data' | 'test' | 'holdout' | 'group' | 'maxRows' | 'images'>,
+): Promise<Omit<CalibrationRows, 'batch' | 'stack'>> {
   const inputs = dataInputs(model);
   const fitData = await loadDataset(options.data, inputs, { maxRows: options.maxRows, images: options.images });
   const grouping = groupingOf(fitData, options.group);

@@ -32,13 +32,6 @@ export function withProvenance(
       .filter(([, value]) => value !== undefined)
       .map(([key, value]) => [key, settingOf(key, value)]),
   );
-  const figures = check?.outputs.map((o) => ({
-    output: o.output,
-    ...(o.nrmse === null ? {} : { nrmse: Number(o.nrmse.toPrecision(4)) }),
-    ...(o.agreement === null ? {} : { agreement: Number(o.agreement.toPrecision(4)) }),
-    maxAbs: Number(o.maxAbs.toPrecision(4)),
-  }));
-  const score = check?.score ?? null;
   const entries: [string, string][] = [
     ['version', VERSION],
     // A model made in memory has no file to name.
@@ -46,21 +39,69 @@ export function withProvenance(
     ['options', JSON.stringify(settings)],
     ['parameters', `${facts.parametersBefore} -> ${facts.parametersAfter}`],
     ['verified', String(facts.verified)],
-    [
-      'check',
-      JSON.stringify({
-        rows: check?.rows ?? 0,
-        outputs: figures ?? [],
-        ...(score === null ? {} : { score: { name: score.name, original: score.original, reduced: score.reduced } }),
-      }),
-    ],
+    ['check', JSON.stringify(checkFigures(check))],
   ];
   const others = model.metadata.filter((entry) => !entry.key.startsWith(`${NAMESPACE}.`));
   return { ...model, metadata: [...others, ...entries.map(([key, value]) => ({ key: `${NAMESPACE}.${key}`, value }))] };
+}
+
+/** What the metadata keep of a check. */
+function checkFigures(check: VerificationReport | null): object {
+  const outputs = check?.outputs.map((o) => ({
+    output: o.output,
+    ...(o.nrmse === null ? {} : { nrmse: Number(o.nrmse.toPrecision(4)) }),
+    ...(o.agreement === null ? {} : { agreement: Number(o.agreement.toPrecision(4)) }),
+    maxAbs: Number(o.maxAbs.toPrecision(4)),
+  }));
+  const score = check?.score ?? null;
+  return {
+    rows: check?.rows ?? 0,
+    outputs: outputs ?? [],
+    ...(score === null ? {} : { score: { name: score.name, original: score.original, reduced: score.reduced } }),
+  };
 }
 
 /** An option's value as it is recorded; of a plan the widths. */
 function settingOf(key: string, value: unknown): unknown {
   if (key === 'plan') return (value as Plan).spaces.map((s) => s.keep);
   return value instanceof Map ? Object.fromEntries(value as Map<string, unknown>) : value;
+}
+
+/** The record of a training, beside that of how the student was made: length, seed, and the figures of the last check. */
+export function withTraining(
+  model: Model,
+  student: Model,
+  {
+    learningRate,
+    weightDecay,
+    clip,
+    seed,
+  }: { learningRate?: number; weightDecay?: number; clip?: number; seed?: number },
+  facts: { readonly steps: number; readonly bestStep: number; readonly verification: VerificationReport },
+): Model {
+  const replaced = new Set(['verified', 'check', 'distilled'].map((key) => `${NAMESPACE}.${key}`));
+  const { steps, bestStep, verification } = facts;
+  const entries: [string, string][] = [
+    [
+      'distilled',
+      JSON.stringify({
+        student_sha256: student.source?.sha256,
+        steps,
+        bestStep,
+        learningRate,
+        weightDecay,
+        clip,
+        seed,
+      }),
+    ],
+    ['verified', String(verification.verdict.passed)],
+    ['check', JSON.stringify(checkFigures(verification))],
+  ];
+  return {
+    ...model,
+    metadata: [
+      ...model.metadata.filter((m) => !replaced.has(m.key)),
+      ...entries.map(([key, value]) => ({ key: `${NAMESPACE}.${key}`, value })),
+    ],
+  };
 }

@@ -40,12 +40,7 @@ export async function verify(
     typeof candidate === 'string' ? await readModel(candidate) : candidate,
   ];
   const judgement = await judgementOf(options);
-  const names = (infos: readonly { name: string }[]): string => infos.map((i) => i.name).join(', ');
-  if (names(dataInputs(a)) !== names(dataInputs(b)))
-    raise(interfacesDiffer(`their inputs are ${names(dataInputs(a))} and ${names(dataInputs(b))}`));
-  if (names(a.graph.outputs) !== names(b.graph.outputs)) {
-    raise(interfacesDiffer(`their outputs are ${names(a.graph.outputs)} and ${names(b.graph.outputs)}`));
-  }
+  checkInterfaces(a, b);
   checkOutputNames(a, options.classes);
   const dataset = await loadDataset(options.data, dataInputs(a), { maxRows: options.maxRows, images: options.images });
   const { provider } = await resolveProvider(options.provider ?? 'cpu');
@@ -60,4 +55,13 @@ export async function verify(
     farthest: undefined,
     onRows: (done, total) => options.onProgress?.({ stage: 'verify', message: 'rows', done, total }),
   });
+}
+
+/** Two models that take and give the same. @throws CondenseError */
+export function checkInterfaces(a: Model, b: Model): void {
+  const names = (infos: readonly { name: string }[]): string => infos.map((i) => i.name).join(', ');
+  if (names(dataInputs(a)) !== names(dataInputs(b)))
+    raise(interfacesDiffer(`their inputs are ${names(dataInputs(a))} and ${names(dataInputs(b))}`));
+  if (names(a.graph.outputs) !== names(b.graph.outputs))
+    raise(interfacesDiffer(`their outputs are ${names(a.graph.outputs)} and ${names(b.graph.outputs)}`));
 }

@@ -4,6 +4,7 @@ import { addToBias, extendBias, held, outputsOf, readWeight, writeWeight } from 
 import { cloneModel, replaceConstant } from '../graph/edit.js';
 import type { Feeds, NumericArray } from '../graph/feeds.js';
 import type { Model } from '../graph/ir.js';
+import { scoresBehind } from '../graph/scores.js';
 import { elementCount } from '../graph/tensor.js';
 import { floatTensor, toFloat64, toTypedArray } from '../graph/tensor-data.js';
 import type { Matrix } from '../linalg/matrix.js';
@@ -62,7 +63,7 @@ export class TunableModel {
           })),
         ...[...defaults].map(([name, array]) => ({ name, dtype: array.dtype, rank: array.dims.length })),
       ],
-      outputs: model.graph.outputs.map(({ name, dtype }) => ({ name: beforeSoftmax(model, name), dtype })),
+      outputs: model.graph.outputs.map(({ name, dtype }) => ({ name: scoresBehind(model, name), dtype })),
     });
     return new TunableModel(await Session.open(tunable, options), model, defaults);
   }
@@ -94,13 +95,6 @@ export class TunableModel {
   async release(): Promise<void> {
     await this.session.release();
   }
-}
-
-/** The scores behind an output that a Softmax makes: probabilities saturate and say little about small errors. */
-function beforeSoftmax(model: Model, output: string): string {
-  const maker = model.graph.nodes.find((n) => n.outputs.includes(output));
-  const soft = maker?.domain === '' && (maker.opType === 'Softmax' || maker.opType === 'LogSoftmax');
-  return soft ? maker.inputs[0]! : output;
 }
 
 function arrayOf(model: Model, holder: string): NumericArray {

@@ -1,0 +1,57 @@
+/**
+ * Adam with decoupled weight decay:
+ *
+ *     m ← β₁ m + (1 − β₁) g,   v ← β₂ v + (1 − β₂) g²,   w ← w − η (m̂ / (√v̂ + ε) + λ w)
+ *
+ * with m̂ and v̂ corrected for their start at 0. Kingma & Ba, Adam (2015); Loshchilov & Hutter, Decoupled Weight Decay Regularization (2019).
+ */
+export interface AdamOptions {
+  readonly beta1?: number;
+  readonly beta2?: number;
+  readonly epsilon?: number;
+  readonly weightDecay?: number;
+  /** Gradients whose norm over all weights is larger are scaled down to it. */
+  readonly clip?: number;
+}
+
+/** Weights and their moments, in float32. */
+export class Adam {
+  private readonly first: readonly Float32Array[];
+  private readonly second: readonly Float32Array[];
+  private steps = 0;
+
+  /** @param weights changed in place by every step */
+  constructor(
+    readonly weights: readonly Float32Array[],
+    private readonly options: AdamOptions = {},
+  ) {
+    this.first = weights.map((w) => new Float32Array(w.length));
+    this.second = weights.map((w) => new Float32Array(w.length));
+  }
+
+  /** One step. @param gradients in the order and lengths of the weights */
+  step(gradients: readonly Float32Array[], rate: number): void {
+    const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0, clip = Infinity } = this.options;
+    this.steps++;
+    let square = 0;
+    if (clip < Infinity) for (const g of gradients) for (let i = 0; i < g.length; i++) square += g[i]! ** 2;
+    const scale = clip < Infinity ? Math.min(1, clip / Math.max(Math.sqrt(square), 1e-30)) : 1;
+    const [c1, c2] = [1 - beta1 ** this.steps, 1 - beta2 ** this.steps];
+    this.weights.forEach((w, k) => {
+      const [m, v, g] = [this.first[k]!, this.second[k]!, gradients[k]!];
+      for (let i = 0; i < w.length; i++) {
+        const x = g[i]! * scale;
+        m[i] = beta1 * m[i]! + (1 - beta1) * x;
+        v[i] = beta2 * v[i]! + (1 - beta2) * x * x;
+        w[i] = w[i]! - rate * (m[i]! / c1 / (Math.sqrt(v[i]! / c2) + epsilon) + weightDecay * w[i]!);
+      }
+    });
+  }
+}
+
+/** The rate at a step: up from 0 during the first steps, then down to 0 along half a cosine. */
+export function rateAt(step: number, steps: number, rate: number): number {
+  const warmUp = Math.max(1, Math.min(100, Math.floor(steps / 20)));
+  if (step < warmUp) return (rate * (step + 1)) / warmUp;
+  return (rate * (1 + Math.cos((Math.PI * (step - warmUp)) / Math.max(1, steps - warmUp)))) / 2;
+}

@@ -1,0 +1,109 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { condense, CondenseError, distill, type DistillOptions, type Model } from '../../src/index.js';
+import { toFloat64 } from '../../src/graph/tensor-data.js';
+import { convModel } from '../conv.js';
+import { buildModel, node } from '../build-model.js';
+import { normalRows, smoothNetwork, writeNpz } from '../networks.js';
+import { sharedFolder } from '../cli/cli.js';
+import { normals } from '../matrices.js';
+
+const inside = sharedFolder();
+const teacher = smoothNetwork({ hidden: 48 });
+let data: string[];
+let student: Model;
+beforeAll(async () => {
+  data = [writeNpz(inside(), 'data.npz', { x: normalRows(900) })];
+  const keep = new Map([
+    ['fc1', 5],
+    ['fc2', 5],
+  ]);
+  student = (await condense(teacher, { data, keep, tolerance: 'nrmse=1' })).model;
+});
+
+const learn = (options: Partial<DistillOptions> = {}) =>
+  distill(teacher, student, { data, tolerance: 'nrmse=1', train: { steps: 1500 }, learningRate: 1e-2, ...options });
+const weightsOf = (m: Model) => [...m.graph.initializers].map(([name, tensor]) => [name, [...toFloat64(tensor)]]);
+
+describe('distill', () => {
+  it('brings the student nearer to its teacher, on rows that it never saw', async () => {
+    const { model, report } = await learn();
+    expect(report).toMatchObject({ schemaVersion: 1, status: 'trained', steps: 1500, batch: 256, stops: [] });
+    expect(report.rows).toEqual({ fit: 540, validation: 180, check: 180 });
+    expect(report.parameters.trained).toBe(report.parameters.student);
+    const [first, last] = [report.curve[0]!, report.curve.at(-1)!];
+    expect(last.step).toBe(1500);
+    expect(last.validation).toBeLessThan(first.validation / 2);
+    expect(report.verification.outputs[0]!.nrmse).toBeLessThan(0.8 * report.before.outputs[0]!.nrmse!);
+    expect(weightsOf(model)).not.toEqual(weightsOf(student));
+    expect(model.metadata.find((m) => m.key === 'onnx_condense.distilled')!.value).toContain('"steps":1500');
+  });
+
+  it('gives the same weights for the same seed, and others for another', async () => {
+    const run = async (seed: number) => weightsOf((await learn({ train: { epochs: 4 }, batch: 64, seed })).model);
+    const first = await run(3);
+    expect(await run(3)).toEqual(first);
+    expect(await run(4)).not.toEqual(first);
+  });
+
+  it('gives the student back as it came where no step makes it better', async () => {
+    const { model, report } = await learn({ learningRate: 1e3, train: { steps: 20 } });
+    expect(report.bestStep).toBe(0);
+    expect(weightsOf(model)).toEqual(weightsOf(student));
+  });
+
+  it('counts epochs in steps of a batch', async () => {
+    const { report } = await learn({ train: { epochs: 2 }, batch: 100 });
+    expect(report.steps).toBe(11);
+  });
+
+  it('trains convolutions, on the scores before a Softmax', async () => {
+    const net = (width: number) =>
+      convModel([2, 6, 6], (n) => {
+        const a = n.op('Relu', [n.conv('x', [2, width])]);
+        const b = n.op('Relu', [n.depthwise(a, width)]);
+        return n.op('Softmax', [n.gemm(n.op('Flatten', [n.op('GlobalAveragePool', [b])]), [width, 3])]);
+      });
+    const next = normals(4);
+    const images = {
+      dtype: 'float32' as const,
+      dims: [200, 2, 6, 6],
+      data: Float32Array.from({ length: 200 * 72 }, next),
+    };
+    const own = [writeNpz(inside(), 'images.npz', { x: images })];
+    const { report } = await distill(net(8), net(4), {
+      data: own,
+      tolerance: 'nrmse=10',
+      train: { steps: 300 },
+      batch: 32,
+      learningRate: 1e-2,
+    });
+    expect(report.stops).toEqual([]);
+    expect(report.curve.at(-1)!.validation).toBeLessThan(report.curve[0]!.validation / 2);
+  });
+
+  it('keeps to a fixed batch', async () => {
+    const { report } = await distill(smoothNetwork({ hidden: 24, batch: 8 }), smoothNetwork({ hidden: 6, batch: 8 }), {
+      data,
+      tolerance: 'nrmse=10',
+      train: { steps: 30 },
+      batch: 100,
+    });
+    expect(report.batch).toBe(8);
+    expect(report.bestStep).toBeGreaterThan(0);
+  });
+
+  it('refuses what cannot be trained', async () => {
+    const failure = (work: Promise<unknown>) =>
+      work.then(
+        () => 'it worked',
+        (error: unknown) => (error as CondenseError).diagnostic,
+      );
+    const plain = buildModel({
+      inputs: [{ name: 'x', shape: ['batch', 2] }],
+      nodes: [node('Tanh', ['x'], ['y'])],
+      outputs: [{ name: 'y', shape: ['batch', 2] }],
+    });
+    expect(await failure(distill(plain, plain, { data }))).toMatchObject({ code: 'NOTHING_TO_TRAIN', exitCode: 4 });
+    expect(await failure(distill(teacher, plain, { data: ['nowhere.npz'] }))).toMatchObject({ code: 'DATA_NOT_FOUND' });
+  });
+});

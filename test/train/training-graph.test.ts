@@ -1,0 +1,91 @@
+import { describe, expect, it } from 'vitest';
+import { probeShapes } from '../../src/runtime/shapes.js';
+import { withSession } from '../../src/runtime/session.js';
+import { trainableWeights, trainingGraph } from '../../src/train/training-graph.js';
+import { toFloat32 } from '../../src/graph/tensor-data.js';
+import type { NumericArray } from '../../src/graph/feeds.js';
+import { buildModel, node } from '../build-model.js';
+import { constant, CPU, outputsOf, randomFeeds, weights } from '../dense.js';
+import { smoothNetwork } from '../networks.js';
+
+const ROWS = 8;
+
+describe('trainableWeights', () => {
+  it('are weights and biases of layers, not what normalises the input', () => {
+    const model = buildModel({
+      inputs: [{ name: 'x', shape: ['n', 3] }],
+      nodes: [
+        node('Sub', ['x', 'mean'], ['c']),
+        node('MatMul', ['c', 'w1'], ['h']),
+        node('Add', ['h', 'b1'], ['z']),
+        node('Tanh', ['z'], ['a']),
+        node('Gemm', ['a', 'w2', 'b2'], ['y']),
+      ],
+      initializers: [
+        weights('mean', [3]),
+        weights('w1', [3, 4]),
+        weights('b1', [4]),
+        weights('w2', [4, 2]),
+        weights('b2', [2]),
+      ],
+      outputs: [{ name: 'y', shape: ['n', 2] }],
+    });
+    expect(trainableWeights(model)).toEqual(['w1', 'b1', 'w2', 'b2']);
+  });
+});
+
+describe('trainingGraph', () => {
+  it('gives the loss, and a gradient that lowers it', async () => {
+    const model = smoothNetwork({ hidden: 8 });
+    const feeds = randomFeeds(model, ROWS);
+    const shapes = await probeShapes(model, feeds, CPU);
+    const deviations = Float64Array.of(1, 2, 0.5);
+    const graph = trainingGraph(model, shapes, [{ output: 'y', deviations }]);
+    expect(graph.stops).toEqual([]);
+    expect([...graph.weights].sort()).toEqual(['b1', 'b2', 'b3', 'w1', 'w2', 'w3']);
+    const y = (await outputsOf(model, feeds)).get('y')!;
+    const target: NumericArray = { ...y, data: (y.data as Float32Array).map((v, i) => v + Math.sin(i)) };
+    await withSession(graph.model, CPU, async (session) => {
+      const values = graph.weights.map((name) => toFloat32(model.graph.initializers.get(name)!).slice());
+      const run = () =>
+        session.run(
+          new Map([
+            ...feeds,
+            [graph.targets.get('y')!, target],
+            ...graph.weights.map((name, i): [string, NumericArray] => [
+              name,
+              { dtype: 'float32', dims: model.graph.initializers.get(name)!.dims, data: values[i]! },
+            ]),
+          ]),
+        );
+      const first = await run();
+      const loss = (result: typeof first): number => (result.get(graph.loss)!.data as Float32Array)[0]!;
+      const expected =
+        (y.data as Float32Array).reduce((sum, _, i) => sum + (Math.sin(i) / deviations[i % 3]!) ** 2, 0) /
+        y.data.length;
+      expect(loss(first)).toBeCloseTo(expected, 4);
+      graph.weights.forEach((name, k) => {
+        const g = first.get(graph.gradients.get(name)!)!.data as Float32Array;
+        g.forEach((v, i) => (values[k]![i]! -= 1e-3 * v));
+      });
+      expect(loss(await run())).toBeLessThan(loss(first));
+    });
+  });
+
+  it('names the nodes that no gradient passes', async () => {
+    const model = buildModel({
+      inputs: [{ name: 'x', shape: ['n', 3] }],
+      nodes: [
+        node('Gemm', ['x', 'w1'], ['h'], {}, { name: 'first' }),
+        node('Round', ['h'], ['r'], {}, { name: 'step' }),
+        node('Gemm', ['r', 'w2'], ['y'], {}, { name: 'second' }),
+      ],
+      initializers: [weights('w1', [3, 4]), weights('w2', [4, 2]), constant('unused', [1], [0])],
+      outputs: [{ name: 'y', shape: ['n', 2] }],
+    });
+    const shapes = await probeShapes(model, randomFeeds(model, ROWS), CPU);
+    const graph = trainingGraph(model, shapes, [{ output: 'y', deviations: Float64Array.of(1) }]);
+    expect(graph.weights).toEqual(['w2']);
+    expect(graph.stops).toEqual([{ node: 'step', opType: 'Round', reason: 'it has no rule' }]);
+  });
+});
