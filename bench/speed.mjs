@@ -85,6 +85,7 @@ async function cut(name) {
     if (error instanceof BudgetError) return { name, left: error.diagnostic.message };
     throw error;
   }
+  if (report.status === 'unchanged') return { name, left: 'nothing can be removed' };
   const dataset = await loadDataset([dataOf(entry, 'test')], dataInputs(model));
   const session = { provider: 'cpu', purpose: 'latency' };
   const ratios = [];

@@ -379,7 +379,7 @@ export const OPTIONS: readonly OptionSpec[] = [
     key: 'trials',
     flags: '--trials <n>',
     description:
-      'models that the search for widths makes and measures, 0 for none (default: by their cost, at most 32)',
+      'models that the search for widths makes and measures, 0 for none (default: by their cost, at most 24)',
     parse: wholeNumber('--trials'),
     commands: MAKING,
   },

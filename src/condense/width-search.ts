@@ -18,7 +18,7 @@ const MOST_LOOPS = 20;
 const NEAR = 1.02;
 const SAVING = 1.03;
 /** Models that a search may make, and multiply-accumulates of making them all. */
-const MOST_TRIALS = 32;
+const MOST_TRIALS = 24;
 const TRIAL_WORK = 2e12;
 /** Fewer are not worth the first. */
 const LEAST_TRIALS = 4;

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { condense, CondenseError, distill, type DistillOptions, type Model } from '../../src/index.js';
+import type { CondenseError } from '../../src/index.js';
+import { condense, distill, type DistillOptions, type Model } from '../../src/index.js';
 import { toFloat64 } from '../../src/graph/tensor-data.js';
 import { convModel } from '../conv.js';
 import { buildModel, node } from '../build-model.js';
