@@ -6,51 +6,26 @@
  */
 import { intAttribute, intsAttribute } from '../graph/attributes.js';
 import type { Attribute } from '../graph/ir.js';
+import { kernelGeometry, type KernelGeometry } from '../graph/kernel.js';
 import { pad, reduceSum, reshape, slice, transpose } from './emit.js';
 import { refused, type GradientRule, type RuleContext } from './rule.js';
 
-interface Geometry {
-  readonly kernel: readonly number[];
-  readonly strides: readonly number[];
-  readonly dilations: readonly number[];
-  readonly begins: readonly number[];
-  readonly ends: readonly number[];
+interface Geometry extends KernelGeometry {
   readonly group: number;
 }
 
-/** Attributes of a convolution or pool; pads that are left to the runtime are worked out from the shapes. */
 function geometryOf(
   c: RuleContext,
-  kernel: readonly number[],
+  shape: readonly number[],
   input: readonly number[],
   output: readonly number[],
 ): Geometry {
-  const n = kernel.length;
-  const all = (name: string, fallback: number): readonly number[] =>
-    intsAttribute(c.node, name) ?? Array.from({ length: n }, () => fallback);
-  const [strides, dilations] = [all('strides', 1), all('dilations', 1)];
-  const given = intsAttribute(c.node, 'pads') ?? Array.from({ length: 2 * n }, () => 0);
-  const auto = c.node.attributes.get('auto_pad');
-  const how = auto?.type === 'string' ? auto.value : 'NOTSET';
-  const pads = kernel.map((k, i): [number, number] => {
-    if (how !== 'SAME_UPPER' && how !== 'SAME_LOWER') return how === 'VALID' ? [0, 0] : [given[i]!, given[n + i]!];
-    const total = Math.max(0, (output[i]! - 1) * strides[i]! + (k - 1) * dilations[i]! + 1 - input[i]!);
-    const less = Math.floor(total / 2);
-    return how === 'SAME_UPPER' ? [less, total - less] : [total - less, less];
-  });
-  return {
-    kernel,
-    strides,
-    dilations,
-    begins: pads.map(([b]) => b),
-    ends: pads.map(([, e]) => e),
-    group: intAttribute(c.node, 'group', 1),
-  };
+  return { ...kernelGeometry(c.node, shape, input, output), group: intAttribute(c.node, 'group', 1) };
 }
 
 /** What a kernel at the last position does not reach: how much longer the padded input is than it has to be. */
 function slack(
-  { kernel, strides, dilations, begins, ends }: Geometry,
+  { shape: kernel, strides, dilations, padsBegin: begins, padsEnd: ends }: Geometry,
   input: readonly number[],
   output: readonly number[],
 ): number[] {
@@ -61,7 +36,7 @@ function slack(
 
 /** The adjoint of a convolution with respect to its input. */
 function adjoint(c: RuleContext, g: string, weight: string, geometry: Geometry, rest: readonly number[]): string {
-  const { kernel, strides, dilations, begins, ends, group } = geometry;
+  const { shape: kernel, strides, dilations, padsBegin: begins, padsEnd: ends, group } = geometry;
   const attributes: Record<string, number | readonly number[] | Attribute> = {
     kernel_shape: kernel,
     strides,
@@ -112,7 +87,7 @@ function weightGradient(
   c: RuleContext,
   x: string,
   g: string,
-  { kernel, strides, dilations, begins, ends }: Geometry,
+  { shape: kernel, strides, dilations, padsBegin: begins, padsEnd: ends }: Geometry,
   rest: readonly number[],
   dims: readonly number[],
 ): string {
@@ -143,7 +118,7 @@ function depthwiseWeight(
   c: RuleContext,
   x: string,
   g: string,
-  { kernel, strides, dilations, begins, ends }: Geometry,
+  { shape: kernel, strides, dilations, padsBegin: begins, padsEnd: ends }: Geometry,
   dx: readonly number[],
   dw: readonly number[],
   dy: readonly number[],
@@ -186,7 +161,7 @@ const convTranspose: GradientRule = (c) => {
   const geometry = geometryOf(c, dw.slice(2), dy.slice(2), dx.slice(2));
   if (geometry.group !== 1) return refused('it has groups');
   const rest = slack(geometry, dy.slice(2), dx.slice(2));
-  const { strides, dilations, begins, ends, kernel } = geometry;
+  const { strides, dilations, padsBegin: begins, padsEnd: ends, shape: kernel } = geometry;
   return [
     c.needs(0)
       ? c.emit('Conv', [g, w], { kernel_shape: kernel, strides, dilations, pads: [...begins, ...ends] })
@@ -217,7 +192,7 @@ const averagePool: GradientRule = (c) => {
   const [dx, dy] = [c.shape(c.node.inputs[0]!), c.shape(c.node.outputs[0]!)];
   if (intAttribute(c.node, 'ceil_mode', 0) === 1) return refused('it rounds its size up');
   const geometry = geometryOf(c, intsAttribute(c.node, 'kernel_shape')!, dx.slice(2), dy.slice(2));
-  const { kernel, strides, dilations, begins } = geometry;
+  const { shape: kernel, strides, dilations, padsBegin: begins } = geometry;
   const taps = kernel.reduce((a, b) => a * b, 1);
   const all = intAttribute(c.node, 'count_include_pad', 0) === 1;
   const counts = positionsOf(dy.slice(2)).map((position) =>
@@ -248,7 +223,7 @@ const maxPool: GradientRule = (c) => {
   if (c.node.outputs.length > 1 && c.node.outputs[1] !== '') return refused('it gives indices too');
   if (intAttribute(c.node, 'ceil_mode', 0) === 1) return refused('it rounds its size up');
   const geometry = geometryOf(c, intsAttribute(c.node, 'kernel_shape')!, dx.slice(2), dy.slice(2));
-  const { kernel, strides, dilations, begins, ends } = geometry;
+  const { shape: kernel, strides, dilations, padsBegin: begins, padsEnd: ends } = geometry;
   const g = c.outputGradients[0]!;
   const padded = pad(c, x, [0, 0, ...begins, 0, 0, ...ends], LOWEST);
   const axes = kernel.map((_, i) => i + 2);

@@ -1,6 +1,7 @@
 /** Convolutions in any number of dimensions: full ones consume and produce channels, depthwise ones carry them. */
-import { intAttribute, intsAttribute } from '../graph/attributes.js';
+import { intAttribute } from '../graph/attributes.js';
 import type { Node } from '../graph/ir.js';
+import { kernelGeometry } from '../graph/kernel.js';
 import type { ConstantHolder } from '../graph/uses.js';
 import type { Behaviour } from './behaviours.js';
 import { consume, ownBias, produce, refuse, usableConstant, usedAsRows } from './linear.js';
@@ -84,30 +85,10 @@ function depthwise(
 function kernelOf(node: Node, shape: readonly number[], tracker: Tracker): Kernel | undefined {
   const input = tracker.shape(node.inputs[0] ?? '')?.slice(2);
   const output = tracker.shape(node.outputs[0] ?? '')?.slice(2);
-  const n = shape.length;
-  if (input?.length !== n || output?.length !== n) return undefined;
-  const ones = new Array<number>(n).fill(1);
-  const strides = intsAttribute(node, 'strides') ?? ones;
-  const dilations = intsAttribute(node, 'dilations') ?? ones;
+  if (input?.length !== shape.length || output?.length !== shape.length) return undefined;
   const transposed = node.opType === 'ConvTranspose';
-  const span = shape.map((k, i) => (k - 1) * dilations[i]! + 1);
-  const mode = node.attributes.get('auto_pad');
-  const autoPad = mode?.type === 'string' ? mode.value : 'NOTSET';
-  const pads = intsAttribute(node, 'pads');
-  if (autoPad === 'SAME_UPPER' || autoPad === 'SAME_LOWER') {
-    const total = span.map((s, i) =>
-      Math.max(
-        0,
-        transposed ? strides[i]! * (input[i]! - 1) + s - output[i]! : (output[i]! - 1) * strides[i]! + s - input[i]!,
-      ),
-    );
-    const half = total.map((t) => (autoPad === 'SAME_UPPER' ? Math.floor(t / 2) : Math.ceil(t / 2)));
-    const rest = total.map((t, i) => t - half[i]!);
-    return { shape, strides, dilations, padsBegin: half, padsEnd: rest, transposed, input, output };
-  }
-  const zeros = new Array<number>(n).fill(0);
-  const [padsBegin, padsEnd] = pads === undefined ? [zeros, zeros] : [pads.slice(0, n), pads.slice(n)];
-  return { shape, strides, dilations, padsBegin, padsEnd, transposed, input, output };
+  const geometry = kernelGeometry(node, shape, transposed ? output : input, transposed ? input : output);
+  return { ...geometry, transposed, input, output };
 }
 
 function cutBias(value: string, channels: Int32Array, tracker: Tracker): void {

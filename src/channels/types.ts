@@ -1,4 +1,5 @@
 import type { Node } from '../graph/ir.js';
+import type { KernelGeometry } from '../graph/kernel.js';
 import type { Refusal } from './refusal.js';
 
 /**
@@ -74,14 +75,8 @@ export type BiasPlace =
   | { readonly kind: 'extend'; readonly name: string; readonly scale: number }
   | { readonly kind: 'none' };
 
-/** Geometry of a convolution, one number for each spatial axis. */
-export interface Kernel {
-  readonly shape: readonly number[];
-  readonly strides: readonly number[];
-  readonly dilations: readonly number[];
-  /** Zeros in front and behind (of the output, cut off, for a transposed one). */
-  readonly padsBegin: readonly number[];
-  readonly padsEnd: readonly number[];
+/** Geometry of a convolution; the pads of a transposed one are cut off of its output. */
+export interface Kernel extends KernelGeometry {
   readonly transposed: boolean;
   /** Spatial lengths of input and output for the shapes that the analysis saw. */
   readonly input: readonly number[];

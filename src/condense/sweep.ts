@@ -68,6 +68,8 @@ const SECONDS = 1;
 export async function sweep(model: Model | string, options: SweepOptions): Promise<Sweep> {
   const { points: count = POINTS, pick, latencyBatch, ...condenseOptions } = options;
   checkOptions(condenseOptions);
+  // Said before the work; fewer points than asked for may come out of it.
+  if (typeof pick === 'number' && pick > count) raise(pointUnknown(pick, count));
   const clock = new Clock();
   const input = typeof model === 'string' ? await readModel(model) : model;
   const blas = new Blas();
