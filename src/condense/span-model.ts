@@ -88,24 +88,20 @@ export class SpanModel {
     const { analysis, blas, session } = prepared;
     const { model, moments } = await this.bases.with(() => true);
     const feeds = trialBatches(prepared).map((batch) => batch.feeds);
-    const tunable = await TunableModel.open(model, analysis, session);
-    try {
-      const reference = await tunable.run(feeds, []);
-      const curves: WidthCurve[] = [];
-      for (const space of ordered) {
-        options.onProgress?.({
-          stage: 'plan',
-          message: space.space.producers.map(label).join(', '),
-          done: curves.length,
-          total: ordered.length,
-        });
-        const context = { model, analysis, tunable, feeds, reference, moments: moments.fit, ridge, blas };
-        curves.push(await widthCurve(space, context));
-      }
-      return curves;
-    } finally {
-      await tunable.release();
+    const plain = await TunableModel.open(model, [], session);
+    const reference = await plain.run(feeds, []).finally(() => plain.release());
+    const context = { model, analysis, session, feeds, reference, moments: moments.fit, ridge, blas };
+    const curves: WidthCurve[] = [];
+    for (const space of ordered) {
+      options.onProgress?.({
+        stage: 'plan',
+        message: space.space.producers.map(label).join(', '),
+        done: curves.length,
+        total: ordered.length,
+      });
+      curves.push(await widthCurve(space, context));
     }
+    return curves;
   }
 
   /**

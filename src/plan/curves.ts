@@ -15,7 +15,8 @@ import type { OrderedSpace } from '../select/ordered-space.js';
 import { absorbInto, absorbSite } from '../select/span.js';
 import { standardisedSquaredError } from './output-error.js';
 import type { WidthCurve } from './search.js';
-import type { Trial, TunableModel } from './tunable-model.js';
+import type { SessionOptions } from '../runtime/session.js';
+import { TunableModel, type Trial } from './tunable-model.js';
 
 /** Shares of a space's width at which it is tried. */
 const TRIED = [0.8, 0.5, 0.2, 0.07, 0.02];
@@ -25,7 +26,7 @@ const FALL = 1 - 1e-6;
 export interface CurveContext {
   readonly model: Model;
   readonly analysis: ChannelAnalysis;
-  readonly tunable: TunableModel;
+  readonly session: SessionOptions;
   /** Validation rows, and what the original computes on them. */
   readonly feeds: readonly Feeds[];
   readonly reference: readonly ReadonlyMap<string, NumericArray>[];
@@ -40,11 +41,17 @@ export async function widthCurve(ordered: OrderedSpace, context: CurveContext): 
   const size = ordered.space.channels.length;
   const widths = [...new Set(TRIED.map((share) => Math.max(1, Math.round(share * size))))].filter((k) => k < size);
   const points: { width: number; logRatio: number }[] = [];
-  for (const width of widths) {
-    const error = await errorAlone(ordered, width, context);
-    const loss = ordered.loss[width]!;
-    // Below rounding noise the ratio says nothing.
-    if (error > 1e-13 && loss > 0) points.push({ width, logRatio: Math.log(error / loss) });
+  const consumers = ordered.sites.flatMap(({ site }) => site.consumers);
+  const tunable = await TunableModel.open(context.model, consumers, context.session);
+  try {
+    for (const width of widths) {
+      const error = await errorAlone(ordered, width, tunable, context);
+      const loss = ordered.loss[width]!;
+      // Below rounding noise the ratio says nothing.
+      if (error > 1e-13 && loss > 0) points.push({ width, logRatio: Math.log(error / loss) });
+    }
+  } finally {
+    await tunable.release();
   }
   const error = new Float64Array(size + 1);
   const predicted = (k: number): number => ordered.loss[k]! * Math.exp(interpolate(points, k));
@@ -55,7 +62,12 @@ export async function widthCurve(ordered: OrderedSpace, context: CurveContext): 
 }
 
 /** Squared output error when only this space is reduced, to the head of its ranking, without any refit behind it. */
-async function errorAlone(ordered: OrderedSpace, width: number, context: CurveContext): Promise<number> {
+async function errorAlone(
+  ordered: OrderedSpace,
+  width: number,
+  tunable: TunableModel,
+  context: CurveContext,
+): Promise<number> {
   const { model, analysis, moments, ridge, blas } = context;
   const kept = ordered.ranking.slice(0, width).map((i) => ordered.space.channels[i]!);
   const keep = keepMask(analysis, new Map([[ordered.space.id, kept]]));
@@ -66,7 +78,7 @@ async function errorAlone(ordered: OrderedSpace, width: number, context: CurveCo
       trials.push({ consumer, kept: absorption.kept, ...(await absorbInto(model, consumer, absorption, blas)) });
     }
   }
-  return standardisedSquaredError(context.reference, await context.tunable.run(context.feeds, trials));
+  return standardisedSquaredError(context.reference, await tunable.run(context.feeds, trials));
 }
 
 function interpolate(points: readonly { width: number; logRatio: number }[], width: number): number {

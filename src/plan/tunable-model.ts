@@ -1,5 +1,5 @@
 import { skeleton } from '../calibration/instrument.js';
-import { FIXED, type ChannelAnalysis, type Consumer } from '../channels/types.js';
+import type { Consumer } from '../channels/types.js';
 import { addToBias, extendBias, held, outputsOf, readWeight, writeWeight } from '../channels/weights.js';
 import { cloneModel, replaceConstant } from '../graph/edit.js';
 import type { Feeds, NumericArray } from '../graph/feeds.js';
@@ -20,8 +20,9 @@ export interface Trial {
 }
 
 /**
- * The model with the weights and biases of its consumers as inputs, loaded once: a trial reduction keeps the full widths and puts zeros in the
- * place of removed features, which computes the same values without loading another model.
+ * The model with the weights and biases of some consumers as inputs, loaded once: a trial reduction keeps the full widths and puts zeros in the
+ * place of removed features, which computes the same values without loading another model. All other layers keep their weights as constants,
+ * which the runtime packs for its fastest kernels.
  */
 export class TunableModel {
   private constructor(
@@ -30,11 +31,11 @@ export class TunableModel {
     private readonly defaults: Feeds,
   ) {}
 
-  static async open(original: Model, analysis: ChannelAnalysis, options: SessionOptions): Promise<TunableModel> {
+  /** @param consumers those that trials will replace */
+  static async open(original: Model, consumers: readonly Consumer[], options: SessionOptions): Promise<TunableModel> {
     const model = cloneModel(original);
     const names: string[] = [];
-    for (const consumer of analysis.consumers) {
-      if (consumer.features.every((f) => f === FIXED)) continue;
+    for (const consumer of consumers) {
       names.push(consumer.weight);
       const { bias } = consumer;
       if (bias.kind === 'none') continue;

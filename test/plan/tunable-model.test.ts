@@ -49,7 +49,7 @@ describe('a trial on the full widths', () => {
       const trials = [...reduction.absorbed].map(([consumer, { weight, biasDelta }]): Trial => {
         return { consumer, weight, biasDelta, kept: keptIndices(consumer.features, keep) };
       });
-      const tunable = await TunableModel.open(model, analysis, CPU);
+      const tunable = await TunableModel.open(model, [...reduction.absorbed.keys()], CPU);
       const [trial] = await tunable.run([feeds], trials);
       const [original] = await tunable.run([feeds], []);
       await tunable.release();
