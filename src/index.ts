@@ -1,7 +1,11 @@
 /** onnx-condense as a library. Everything that is exported here is public; the rest may change. */
 export { condense } from './condense/condense.js';
 export type { Condensed } from './condense/finish.js';
-export { distill, type Distilled, type DistillOptions, type TrainingLength } from './condense/distill.js';
+export { distill, type Distilled, type DistillOptions } from './condense/distill.js';
+export type { TrainingLength } from './train/schedule.js';
+export type { LearningOptions, LossChoice } from './train/options.js';
+export type { Augmentation } from './train/augmentation.js';
+export type { TrainingReport } from './report/training-report.js';
 export type { DistillReport } from './report/distill-report.js';
 export { sweep, type Sweep, type SweepOptions } from './condense/sweep.js';
 export type { SweepPoint, SweepReport } from './report/sweep-report.js';

@@ -6,6 +6,7 @@ import { writeModel } from '../onnx/index.js';
 import { formatDistill } from '../report/format-distill.js';
 import { failureText } from '../verify/score-text.js';
 import { checkOutput, externalOptions } from './delivery.js';
+import type { Interrupts } from './interrupts.js';
 import { forLibrary, type CliOptions } from './options.js';
 import { withProgress } from './progress.js';
 import type { Streams } from './streams.js';
@@ -17,12 +18,13 @@ export async function distillCommand(
   output: string,
   options: DistillOptions & CliOptions,
   streams: Streams,
+  interrupts: Interrupts,
 ): Promise<number> {
   const { json, quiet, gate } = options;
   await checkOutput(teacher, output, {});
   await checkOutput(student, output, {});
-  const { model, report } = await withProgress(streams.stderr, quiet, (shown) =>
-    distill(teacher, student, { ...forLibrary(options), ...shown }),
+  const { model, report } = await withProgress(streams.stderr, quiet, ({ onProgress }) =>
+    distill(teacher, student, { ...forLibrary(options), ...interrupts.gentle(streams, onProgress) }),
   );
   const passed = report.status === 'trained';
   const files = passed || !gate ? (await writeModel(model, output, externalOptions(options))).files : [];

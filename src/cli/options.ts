@@ -1,9 +1,10 @@
 import { DATA_FORMATS } from '../calibration/sources/formats.js';
 import type { ImageOptions } from '../calibration/sources/images.js';
-import type { TrainingLength } from '../condense/distill.js';
 import type { CondenseOptions } from '../condense/options.js';
 import { PROVIDERS } from '../runtime/providers.js';
+import type { TrainingLength } from '../train/schedule.js';
 import {
+  augmentation,
   bytes,
   collect,
   group,
@@ -39,10 +40,6 @@ export interface CliOptions {
   readonly pick?: 'knee' | number;
   readonly csv?: string | true;
   readonly train?: TrainingLength;
-  readonly learningRate?: number;
-  readonly weightDecay?: number;
-  readonly clip?: number;
-  readonly seed?: number;
   readonly imageSize?: readonly [number, number];
   readonly layout?: ImageOptions['layout'];
   readonly scale?: readonly number[];
@@ -94,7 +91,7 @@ export function withImages<T extends Partial<CliOptions>>(options: T): T & { rea
   return { ...rest, ...(given.length === 0 ? {} : { images: Object.fromEntries(given) }) } as T;
 }
 
-type ReduceKey = Exclude<keyof CondenseOptions, 'onProgress' | 'plan'> | keyof CliOptions;
+type ReduceKey = Exclude<keyof CondenseOptions, 'onProgress' | 'plan' | 'signal'> | keyof CliOptions;
 
 /** One command-line option: the same key as in the library, so that a rename shows up as a type error. */
 export interface OptionSpec {
@@ -118,6 +115,8 @@ const MAKING = ['reduce', 'sweep'] as const;
 /** Those that write models. */
 const WRITING = ['reduce', 'sweep', 'distill'] as const;
 const REDUCE = ['reduce'] as const;
+/** Those that train. */
+const LEARNING = ['reduce', 'distill'] as const;
 
 /** Every option of the commands: the parser, the help and the docs are made from this list. */
 export const OPTIONS: readonly OptionSpec[] = [
@@ -245,37 +244,102 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'train',
     flags: '--train <length>',
-    description: 'how long to learn: 20epochs or 500steps (default 20epochs)',
-    parse: trainingLength,
+    description: 'how long to learn: 20epochs, 500steps or 10min (default 20epochs)',
+    parse: trainingLength('--train'),
     commands: ['distill'],
+  },
+  {
+    key: 'distill',
+    flags: '--distill <length>',
+    description: 'let the reduced model learn from the original one afterwards: 20epochs, 500steps or 10min',
+    parse: trainingLength('--distill'),
+    commands: REDUCE,
+  },
+  {
+    key: 'steps',
+    flags: '--steps <n>',
+    description: 'rounds of reducing, refitting and learning on the way to the budget, in equal ratios (default 1)',
+    parse: positiveInteger('--steps'),
+    commands: REDUCE,
   },
   {
     key: 'learningRate',
     flags: '--learning-rate <rate>',
-    description: 'the largest one: it rises at first and falls to 0 along half a cosine (default 1e-3)',
+    description:
+      'the largest one: it rises at first and falls to 0 along half a cosine (default: found by a short range test)',
     parse: positiveNumber('--learning-rate'),
-    commands: ['distill'],
+    commands: LEARNING,
+  },
+  {
+    key: 'trainBatch',
+    flags: '--train-batch <n>',
+    description: 'rows of a step of learning (default 256)',
+    parse: positiveInteger('--train-batch'),
+    commands: LEARNING,
+  },
+  {
+    key: 'loss',
+    flags: '--loss <auto|squared|huber|kl>',
+    description:
+      'how errors of outputs count: squared over the variance, huber for heavy tails, kl for class scores (default auto: kl where an output holds class scores)',
+    parse: oneOf('--loss', ['auto', 'squared', 'huber', 'kl']),
+    commands: LEARNING,
+  },
+  {
+    key: 'temperature',
+    flags: '--temperature <t>',
+    description: 'what class scores are divided by before they become distributions (default 3)',
+    parse: positiveNumber('--temperature'),
+    commands: LEARNING,
+  },
+  {
+    key: 'match',
+    flags: '--match <weight>',
+    description: 'what layers inside that kept their shape count beside the outputs (default 0)',
+    parse: positiveNumber('--match'),
+    commands: LEARNING,
+  },
+  {
+    key: 'augment',
+    flags: '--augment <list>',
+    description:
+      'changed rows that the teacher judges as well: flip and shift[=0.125] for images, noise[=0.01] and mix[=64] for rows of numbers',
+    parse: augmentation,
+    commands: LEARNING,
   },
   {
     key: 'weightDecay',
     flags: '--weight-decay <share>',
     description: 'share of each weight that a step takes away, times the rate (default 0)',
     parse: positiveNumber('--weight-decay'),
-    commands: ['distill'],
+    commands: LEARNING,
   },
   {
     key: 'clip',
     flags: '--clip <norm>',
     description: 'gradients with a larger norm are scaled down to it (default 1)',
     parse: positiveNumber('--clip'),
-    commands: ['distill'],
+    commands: LEARNING,
+  },
+  {
+    key: 'patience',
+    flags: '--patience <n>',
+    description: 'end when n of the 25 looks at validation rows in a row found nothing better (default: go on)',
+    parse: positiveInteger('--patience'),
+    commands: LEARNING,
+  },
+  {
+    key: 'checkpoint',
+    flags: '--checkpoint <folder>',
+    description: 'keep the state of learning there, and go on from it when the same command is run again',
+    commands: LEARNING,
   },
   {
     key: 'seed',
     flags: '--seed <n>',
-    description: 'decides the order of the rows (default 1)',
+    description: 'decides the order of the rows and how they are changed (default 1)',
     parse: positiveInteger('--seed'),
-    commands: ['distill'],
+    commands: LEARNING,
   },
   {
     key: 'points',

@@ -1,6 +1,8 @@
 /** Parsers of option values. Each throws a CondenseError that names the option. */
 import type { MaxError } from '../condense/options.js';
 import { ExitCode, raise, type Diagnostic } from '../diagnostics/diagnostic.js';
+import type { Augmentation } from '../train/augmentation.js';
+import type { TrainingLength } from '../train/schedule.js';
 import { parseScoreChange } from '../verify/user-metric.js';
 
 export function optionInvalid(option: string, value: string, wanted: string): Diagnostic {
@@ -73,15 +75,32 @@ export function pick(text: string): 'knee' | number {
 }
 
 /** `20epochs` or `500steps`. */
-export function trainingLength(text: string): { steps: number } | { epochs: number } {
-  const found = /^(\d+(?:\.\d+)?)\s*(epochs?|steps?)$/.exec(text);
-  const count = Number(found?.[1]);
-  const steps = found?.[2]?.startsWith('step') === true;
-  return count > 0 && (!steps || Number.isSafeInteger(count))
-    ? steps
-      ? { steps: count }
-      : { epochs: count }
-    : raise(optionInvalid('--train', text, 'a length like 20epochs or 500steps'));
+export function trainingLength(option: string): (text: string) => TrainingLength {
+  return (text) => {
+    const found = /^(\d+(?:\.\d+)?)\s*(epochs?|steps?|min(?:utes?)?)$/.exec(text);
+    const count = Number(found?.[1]);
+    const unit = found?.[2]?.[0];
+    if (!(count > 0) || (unit === 's' && !Number.isSafeInteger(count)))
+      return raise(optionInvalid(option, text, 'a length like 20epochs, 500steps or 10min'));
+    return unit === 's' ? { steps: count } : unit === 'e' ? { epochs: count } : { minutes: count };
+  };
+}
+
+/** What an augmentation is worth that is named without a number. */
+const AUGMENTATIONS = { flip: true, shift: 0.125, noise: 0.01, mix: 64 } as const;
+
+/** A list like `flip,shift=0.1`. */
+export function augmentation(text: string): Augmentation {
+  const wrong = (): never =>
+    raise(optionInvalid('--augment', text, 'a list of flip, shift[=share], noise[=share] and mix[=rows]'));
+  const entries = text.split(',').map((part) => {
+    const [name = '', value] = part.split('=') as [string, string | undefined];
+    if (!Object.hasOwn(AUGMENTATIONS, name)) return wrong();
+    const number = value === undefined ? AUGMENTATIONS[name as keyof typeof AUGMENTATIONS] : Number(value);
+    if (number !== true && !(number > 0 && (name === 'mix' ? Number.isSafeInteger(number) : number < 1))) return wrong();
+    return name === 'flip' && value !== undefined ? wrong() : ([name, number] as const);
+  });
+  return Object.fromEntries(entries);
 }
 
 export function oneOf<T extends string>(option: string, choices: readonly T[]): (text: string) => T {

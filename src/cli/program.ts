@@ -10,14 +10,23 @@ import { formatNodes } from '../report/format.js';
 import type { NodeReport } from '../report/report.js';
 import { benchCommand } from './bench.js';
 import { distillCommand } from './distill.js';
+import { Interrupts } from './interrupts.js';
 import { OPTIONS, withImages, type CliOptions } from './options.js';
 import { reduceCommand, type ReduceOptions } from './reduce.js';
 import { sweepCommand } from './sweep.js';
 import type { Streams } from './streams.js';
 import { verifyCommand } from './verify.js';
 
-/** Runs the command line. Never throws for a user's mistake. @returns the exit code */
-export async function run(argv: readonly string[], streams: Streams): Promise<number> {
+/**
+ * Runs the command line. Never throws for a user's mistake.
+ * @param interrupts are asked by whoever handles signals
+ * @returns the exit code
+ */
+export async function run(
+  argv: readonly string[],
+  streams: Streams,
+  interrupts: Interrupts = new Interrupts(),
+): Promise<number> {
   let code: number = ExitCode.Done;
   // Options are parsed one by one and any of them may be wrong: what decides how errors are told is read beforehand.
   const [json, quiet] = [argv.includes('--json'), argv.includes('--quiet')];
@@ -40,7 +49,7 @@ export async function run(argv: readonly string[], streams: Streams): Promise<nu
     .argument('<output.onnx>')
     .addHelpText('after', '\nExample:\n  onnx-condense net.onnx small.onnx --data inputs.npz --keep-params 0.25\n')
     .action(async (input: string, output: string, options: ReduceOptions) => {
-      code = await reduceCommand(input, output, tidy(withImages(options)), streams);
+      code = await reduceCommand(input, output, tidy(withImages(options)), streams, interrupts);
     });
   const verify = program
     .command('verify')
@@ -77,7 +86,7 @@ export async function run(argv: readonly string[], streams: Streams): Promise<nu
       '\nExample:\n  onnx-condense distill net.onnx small.onnx better.onnx --data inputs.npz --train 50epochs\n',
     )
     .action(async (teacher: string, student: string, output: string, options: DistillOptions & CliOptions) => {
-      code = await distillCommand(teacher, student, output, withImages(options), streams);
+      code = await distillCommand(teacher, student, output, withImages(options), streams, interrupts);
     });
   const bench = program
     .command('bench')

@@ -6,6 +6,7 @@ import { planText, readPlan } from '../plan/plan-file.js';
 import { formatCondenseReport } from '../report/format.js';
 import type { CondenseReport } from '../report/report.js';
 import { checkOutput, deliver, deliveryCode } from './delivery.js';
+import type { Interrupts } from './interrupts.js';
 import { forLibrary, type CliOptions } from './options.js';
 import { withProgress } from './progress.js';
 import type { Streams } from './streams.js';
@@ -18,13 +19,18 @@ export async function reduceCommand(
   output: string,
   options: ReduceOptions,
   streams: Streams,
+  interrupts: Interrupts,
 ): Promise<number> {
   const { json, quiet, plan, planOut } = options;
   await checkOutput(input, output, options);
   const given = plan === undefined ? undefined : await readPlan(plan);
   const model = await readModel(input);
-  const condensed = await withProgress(streams.stderr, quiet, (shown) =>
-    condense(model, { ...forLibrary(options), ...(given === undefined ? {} : { plan: given }), ...shown }),
+  const condensed = await withProgress(streams.stderr, quiet, ({ onProgress }) =>
+    condense(model, {
+      ...forLibrary(options),
+      ...(given === undefined ? {} : { plan: given }),
+      ...interrupts.gentle(streams, onProgress),
+    }),
   );
 
   const { report } = condensed;

@@ -1,5 +1,6 @@
 import { raise } from '../diagnostics/diagnostic.js';
 import { optionsConflict } from '../diagnostics/plan.js';
+import type { LearningOptions } from '../train/options.js';
 import type { CondenseOptions } from './options.js';
 
 /** Options that cannot hold together. @throws CondenseError */
@@ -27,6 +28,20 @@ export function checkOptions(options: CondenseOptions): void {
     raise(optionsConflict('--speedup belongs to --method span', 'Leave out one of them, or use --keep-macs.'));
   if (speedup === undefined && options.latencyBatch !== undefined)
     raise(optionsConflict('--latency-batch belongs to --speedup', 'Leave it out.'));
+  const learning = LEARNING.find(([key]) => options[key] !== undefined);
+  if (options.distill === undefined && learning !== undefined)
+    raise(optionsConflict(`${learning[1]} belongs to --distill`, 'Leave it out, or say how long to learn.'));
+  const rounds = options.steps ?? 1;
+  if (rounds > 1 && method === 'exact')
+    raise(optionsConflict('--steps does not apply to --method exact', 'Leave it out.'));
+  const whole = [plan, keep, speedup, maxError].some((o) => o !== undefined);
+  if (rounds > 1 && (whole || (method === 'span' && !budgeted)))
+    raise(
+      optionsConflict(
+        '--steps goes to a budget in rounds: --keep-params, --keep-macs or --size, or a --threshold of --method cosine',
+        'Leave out --steps, or give one of these alone.',
+      ),
+    );
   if (method === 'cosine' && options.keep !== undefined)
     raise(optionsConflict('--keep does not apply to --method cosine', 'Use --threshold node=value.'));
   for (const [option, value] of [
@@ -39,3 +54,18 @@ export function checkOptions(options: CondenseOptions): void {
     if (value !== undefined && !(value > 0))
       raise(optionsConflict(`${option} must be above 0`, 'Give another number.'));
 }
+
+/** Options that say nothing without a training. */
+const LEARNING = [
+  ['trainBatch', '--train-batch'],
+  ['learningRate', '--learning-rate'],
+  ['weightDecay', '--weight-decay'],
+  ['clip', '--clip'],
+  ['seed', '--seed'],
+  ['loss', '--loss'],
+  ['temperature', '--temperature'],
+  ['match', '--match'],
+  ['augment', '--augment'],
+  ['patience', '--patience'],
+  ['checkpoint', '--checkpoint'],
+] as const satisfies readonly (readonly [keyof LearningOptions, string])[];

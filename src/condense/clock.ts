@@ -6,7 +6,7 @@ export class Clock {
   async timed<T>(name: string, work: () => Promise<T>): Promise<T> {
     const start = performance.now();
     const result = await work();
-    this.steps[name] = rounded(performance.now() - start);
+    this.steps[name] = rounded((this.steps[name] ?? 0) * 1000 + performance.now() - start);
     return result;
   }
 

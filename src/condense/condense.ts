@@ -5,12 +5,14 @@ import { Blas } from '../runtime/blas.js';
 import { checkOptions } from './check-options.js';
 import { Clock } from './clock.js';
 import { finish, withNodes, type Condensed } from './finish.js';
+import { learn } from './learn.js';
 import type { CondenseOptions } from './options.js';
 import { prepare, type Prepared } from './prepare.js';
 import { reduceByCosine } from './reduce-cosine.js';
 import { reduceExactly } from './reduce-exact.js';
 import { reduceBySpan } from './reduce-span.js';
 import { withSharedConstants, type Reduced } from './reduced.js';
+import { costsOf, optionsOfRound } from './rounds.js';
 
 const METHODS = { exact: reduceExactly, cosine: reduceByCosine, span: reduceBySpan };
 
@@ -28,18 +30,51 @@ export async function condense(model: Model | string, options: CondenseOptions):
   const input = typeof model === 'string' ? await readModel(model) : model;
   const blas = new Blas();
   try {
-    const reduceWith = async (ready: Prepared): Promise<Reduced> =>
-      withSharedConstants(ready, await METHODS[options.method ?? 'span'](ready, options));
-    const attempt = async (unshare: boolean): Promise<readonly [Prepared, Reduced]> => {
-      const ready = await clock.timed('prepare', () => prepare(input, options, blas, { unshare }));
-      return [ready, await clock.timed('reduce', () => reduceWith(ready)).catch((e: unknown) => withNodes(e, ready))];
-    };
-    let [prepared, reduced] = await attempt(true);
-    // Copies of shared constants that cost more than they save.
-    if (prepared.copies.length > 0 && parameterCount(reduced.model) > parameterCount(input))
-      [prepared, reduced] = await attempt(false);
-    return await finish(input, prepared, reduced, options, clock);
+    const rounds = options.steps ?? 1;
+    const [first, start] = await reduceInRound(input, 1);
+    let reduced = start;
+    for (let round = 2; round <= rounds; round++) {
+      const [, next] = await reduceInRound(reduced.model, round, first);
+      // Widths are those of the round's own start: they are no plan for the input.
+      const { plan: _plan, ...rest } = next;
+      reduced = {
+        ...rest,
+        passes: [...reduced.passes, ...next.passes],
+        warnings: next.warnings,
+        ...(next.training === undefined ? {} : { training: [...(reduced.training ?? []), ...next.training] }),
+      };
+    }
+    return await finish(input, first, reduced, options, clock);
   } finally {
     await blas.release();
+  }
+
+  /** @param original what the input became before the first round: the teacher; that of this round where it is the first */
+  async function reduceInRound(from: Model, round: number, original?: Prepared): Promise<readonly [Prepared, Reduced]> {
+    let [ready, reduced, own] = await attempt(from, round, true, original);
+    // Copies of shared constants that cost more than they save.
+    if (ready.copies.length > 0 && parameterCount(reduced.model) > parameterCount(from))
+      [ready, reduced, own] = await attempt(from, round, false, original);
+    if (own.distill === undefined || (original === undefined && reduced.model === ready.input)) return [ready, reduced];
+    const { original: teacher } = original ?? ready;
+    const { model, pass, report } = await clock.timed('distill', () =>
+      learn(teacher, reduced.model, ready.data, own.distill!, own, ready),
+    );
+    return [ready, { ...reduced, model, passes: [...reduced.passes, pass], training: [report] }];
+  }
+
+  async function attempt(
+    from: Model,
+    round: number,
+    unshare: boolean,
+    original: Prepared | undefined,
+  ): Promise<readonly [Prepared, Reduced, CondenseOptions]> {
+    const ready = await clock.timed('prepare', () => prepare(from, options, blas, { unshare }));
+    const own =
+      (options.steps ?? 1) === 1 ? options : optionsOfRound(options, round, costsOf(input, (original ?? ready).macs));
+    const reduced = await clock
+      .timed('reduce', async () => withSharedConstants(ready, await METHODS[own.method ?? 'span'](ready, own)))
+      .catch((error: unknown) => withNodes(error, ready));
+    return [ready, reduced, own];
   }
 }

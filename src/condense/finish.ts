@@ -99,6 +99,7 @@ export async function finish(
         ...reduced.passes,
       ],
       ...(reduced.plan === undefined ? {} : { plan: reduced.plan }),
+      ...(reduced.training === undefined ? {} : { training: reduced.training }),
       ...(latency === undefined ? {} : { latency }),
       verification,
       warnings: [...fitData.notes, ...warningsOf(prepared, fit), ...reduced.warnings],

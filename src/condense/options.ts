@@ -1,6 +1,8 @@
 import type { ImageOptions } from '../calibration/sources/images.js';
 import type { Plan } from '../plan/plan.js';
 import type { ProviderChoice } from '../runtime/providers.js';
+import type { LearningOptions } from '../train/options.js';
+import type { TrainingLength } from '../train/schedule.js';
 import type { ScoreChange, UserMetric } from '../verify/user-metric.js';
 
 /** How redundant channels are found and absorbed; see docs/architecture.md. */
@@ -10,7 +12,7 @@ export type Method = 'exact' | 'cosine' | 'span';
 export type MaxError = number | { readonly score: ScoreChange };
 
 /** Options of {@link condense}. Every one has the same meaning as the CLI option of that name. */
-export interface CondenseOptions {
+export interface CondenseOptions extends LearningOptions {
   /** Calibration data, one or more specifications (`file.npz`, `file.npy`, `name=file.npy`, a folder, a module, `random:`). */
   readonly data: readonly string[];
   /** Other data for the check; then every row of `data` may be fitted. */
@@ -70,6 +72,13 @@ export interface CondenseOptions {
    * 0 for none. Found from what a model costs to make when absent.
    */
   readonly trials?: number;
+  /** After the reduction: how long the reduced model learns from the original's outputs on the fit rows. Not at all when absent. */
+  readonly distill?: TrainingLength;
+  /**
+   * Rounds in which the model is reduced, refitted, distilled and measured again, in equal ratios of the budget (or at the same `threshold`); each
+   * gets an equal part of the training. Default 1.
+   */
+  readonly steps?: number;
   /** Only nodes whose name matches one of these (exact, or with `*` and `?`). */
   readonly include?: readonly string[];
   /** No node whose name matches one of these. */

@@ -1,4 +1,6 @@
 import type { Model } from '../graph/ir.js';
+import type { TrainingReport } from '../report/training-report.js';
+import type { LearningOptions } from '../train/options.js';
 import type { VerificationReport } from '../verify/report-types.js';
 import { VERSION } from '../version.js';
 import type { Plan } from '../plan/plan.js';
@@ -25,6 +27,8 @@ export function withProvenance(
     provider: _provider,
     latencyCache: _cache,
     metric: _metric,
+    checkpoint: _checkpoint,
+    signal: _signal,
     ...rest
   } = options;
   const settings = Object.fromEntries(
@@ -71,16 +75,12 @@ function settingOf(key: string, value: unknown): unknown {
 export function withTraining(
   model: Model,
   student: Model,
-  {
-    learningRate,
-    weightDecay,
-    clip,
-    seed,
-  }: { learningRate?: number; weightDecay?: number; clip?: number; seed?: number },
-  facts: { readonly steps: number; readonly bestStep: number; readonly verification: VerificationReport },
+  { weightDecay, clip, seed, augment }: LearningOptions,
+  facts: { readonly training: TrainingReport; readonly verification: VerificationReport },
 ): Model {
   const replaced = new Set(['verified', 'check', 'distilled'].map((key) => `${NAMESPACE}.${key}`));
-  const { steps, bestStep, verification } = facts;
+  const { training, verification } = facts;
+  const { steps, bestStep, batch, learningRate, losses } = training;
   const entries: [string, string][] = [
     [
       'distilled',
@@ -88,10 +88,13 @@ export function withTraining(
         student_sha256: student.source?.sha256,
         steps,
         bestStep,
+        batch,
         learningRate,
         weightDecay,
         clip,
         seed,
+        augment,
+        losses,
       }),
     ],
     ['verified', String(verification.verdict.passed)],

@@ -4,6 +4,7 @@ import type { DataNote } from '../diagnostics/calibration.js';
 import { deleteNewlyDead } from '../graph/edit.js';
 import type { Model } from '../graph/ir.js';
 import type { Plan } from '../plan/plan.js';
+import type { TrainingReport } from '../report/training-report.js';
 import { cutChannels, type Reduction } from '../../passes/cut-channels.js';
 
 /** What a pass did, for the report. */
@@ -20,6 +21,8 @@ export interface Reduced {
   readonly passes: readonly PassNote[];
   readonly warnings: readonly DataNote[];
   readonly plan?: Plan;
+  /** One for each round of training. */
+  readonly training?: readonly TrainingReport[];
 }
 
 /** Cuts, and deletes what the cut left without a reader. */

@@ -22,6 +22,11 @@ import { spanReduction } from './span.js';
 import { StreamBasis } from './stream-basis.js';
 import { trialBatches, VALIDATION } from './trial-rows.js';
 
+/**
+ * Ridge of absorption where the model learns afterwards. Barely regularised weights of hundreds that cancel each other cost no error as long as
+ * nothing moves, and every step of a training moves them.
+ */
+const RIDGE_BEFORE_TRAINING = 1e-3;
 /** Mean squared standardised error of a fit below which it does not matter how it compares with the fitted rows': a thousandth, squared. */
 const NEGLIGIBLE = 1e-6;
 
@@ -66,8 +71,11 @@ export class SpanModel {
     );
     const { model, moments } = await bases.with(() => true);
     const ridges = new Map<string, number>();
-    for (const site of condensingSites(analysis))
-      ridges.set(site.key, await absorptionRidge(model, site, moments.fit(site), moments.validation(site), blas));
+    const least = options.distill === undefined ? 0 : RIDGE_BEFORE_TRAINING;
+    for (const site of condensingSites(analysis)) {
+      const chosen = await absorptionRidge(model, site, moments.fit(site), moments.validation(site), blas);
+      ridges.set(site.key, Math.max(least, chosen));
+    }
     const ridge = (site: Site): number => ridges.get(site.key)!;
     const ordered: OrderedSpace[] = [];
     for (const space of analysis.spaces) {

@@ -17,3 +17,23 @@ export function outputsNotTrainable(): Diagnostic {
     exitCode: ExitCode.ModelInvalid,
   };
 }
+
+export function checkpointOfOtherTraining(file: string): Diagnostic {
+  return {
+    code: 'CHECKPOINT_OF_OTHER_TRAINING',
+    message: 'the checkpoint belongs to a training with other models, data or options',
+    where: file,
+    advice: 'Repeat the command that made it to go on, or give --checkpoint another folder.',
+    exitCode: ExitCode.Usage,
+  };
+}
+
+export function augmentationHasNoInput(what: string, wanted: string): Diagnostic {
+  return {
+    code: 'AUGMENTATION_HAS_NO_INPUT',
+    message: `${what} in --augment want an input of ${wanted}, and this model has none`,
+    where: 'options',
+    advice: 'Leave them out.',
+    exitCode: ExitCode.Usage,
+  };
+}

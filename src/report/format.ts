@@ -3,6 +3,7 @@ import { styleText } from 'node:util';
 import type { VerificationReport } from '../verify/report-types.js';
 import type { CondenseReport, LatencyReport, NodeReport } from './report.js';
 import { failureText, scoreText } from '../verify/score-text.js';
+import { formatTraining } from './format-training.js';
 import { formatTable } from './table.js';
 
 /** Colours only where the stream shows them; `styleText` itself honours NO_COLOR. */
@@ -66,6 +67,7 @@ export function formatCondenseReport(report: CondenseReport, { colour, width }: 
       width,
     ),
   );
+  for (const training of report.training ?? []) lines.push('', ...formatTraining(training, width));
   if (report.verification !== null) lines.push('', ...formatVerification(report.verification, { colour, width }));
   for (const warning of report.warnings) lines.push(paint('yellow', `warning: ${warning.message}`));
   const verdicts: Record<CondenseReport['status'], string> = {

@@ -1,4 +1,5 @@
 import type { Plan } from '../plan/plan.js';
+import type { TrainingReport } from './training-report.js';
 import type { RefusalCode } from '../channels/refusal.js';
 import type { VerificationReport } from '../verify/report-types.js';
 
@@ -48,6 +49,8 @@ export interface CondenseReport {
   readonly passes: readonly { readonly name: string; readonly changed: boolean; readonly notes: readonly string[] }[];
   /** Widths of all spaces with the error that was predicted, where there was a plan: what `--plan` takes. */
   readonly plan?: Plan;
+  /** What the reduced model learned, one for each round, where that was asked for. */
+  readonly training?: readonly TrainingReport[];
   /** Where a speed-up was asked for. Never the same twice, so no file records it. */
   readonly latency?: LatencyReport;
   readonly verification: VerificationReport | null;

@@ -16,8 +16,9 @@ export interface AdamOptions {
 
 /** Weights and their moments, in float32. */
 export class Adam {
-  private readonly first: readonly Float32Array[];
-  private readonly second: readonly Float32Array[];
+  /** Means of gradients and of their squares. */
+  readonly first: readonly Float32Array[];
+  readonly second: readonly Float32Array[];
   private steps = 0;
 
   /** @param weights changed in place by every step */
@@ -27,6 +28,26 @@ export class Adam {
   ) {
     this.first = weights.map((w) => new Float32Array(w.length));
     this.second = weights.map((w) => new Float32Array(w.length));
+  }
+
+  /** Goes back to how it was after some steps. */
+  restore(weights: readonly Float32Array[], first: readonly Float32Array[], second: readonly Float32Array[], steps: number): void {
+    weights.forEach((w, k) => {
+      this.weights[k]!.set(w);
+      this.first[k]!.set(first[k]!);
+      this.second[k]!.set(second[k]!);
+    });
+    this.steps = steps;
+  }
+
+  /** Starts anew from other weights. */
+  restart(weights: readonly Float32Array[]): void {
+    weights.forEach((w, k) => {
+      this.weights[k]!.set(w);
+      this.first[k]!.fill(0);
+      this.second[k]!.fill(0);
+    });
+    this.steps = 0;
   }
 
   /** One step. @param gradients in the order and lengths of the weights */
@@ -47,11 +68,4 @@ export class Adam {
       }
     });
   }
-}
-
-/** The rate at a step: up from 0 during the first steps, then down to 0 along half a cosine. */
-export function rateAt(step: number, steps: number, rate: number): number {
-  const warmUp = Math.max(1, Math.min(100, Math.floor(steps / 20)));
-  if (step < warmUp) return (rate * (step + 1)) / warmUp;
-  return (rate * (1 + Math.cos((Math.PI * (step - warmUp)) / Math.max(1, steps - warmUp)))) / 2;
 }

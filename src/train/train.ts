@@ -1,30 +1,59 @@
 /** Lets a student learn from its teacher's outputs: mini-batches in an order that a seed gives, the best weights by what validation rows say. */
+import { createHash } from 'node:crypto';
+import path from 'node:path';
 import { gatherRows, type Dataset } from '../calibration/dataset.js';
-import { skeleton } from '../calibration/instrument.js';
-import { randomNumbers } from '../calibration/random.js';
-import { cloneModel, replaceConstant } from '../graph/edit.js';
-import type { NumericArray } from '../graph/feeds.js';
 import type { Model } from '../graph/ir.js';
-import { fromTypedArray, toFloat32 } from '../graph/tensor-data.js';
-import { withSession, type SessionOptions } from '../runtime/session.js';
+import type { SessionOptions } from '../runtime/session.js';
 import { probeShapes } from '../runtime/shapes.js';
-import { Adam, rateAt } from './adam.js';
+import { TrainingRows, type Augmentation } from './augmentation.js';
+import { loadCheckpoint, saveCheckpoint, type TrainingState } from './checkpoint.js';
+import { Learner } from './learner.js';
+import type { OutputLoss } from './losses.js';
+import { bestRate, rangeTest, type RangePoint } from './range-test.js';
+import { RowOrder } from './row-order.js';
+import { Progress, rateAt, type TrainingLength } from './schedule.js';
 import { Targets } from './targets.js';
-import { trainingGraph, type TargetScale, type TrainingGraph } from './training-graph.js';
+import { trainingGraph, type TrainingGraph } from './training-graph.js';
+
+/** How the error of a value counts; deviations are taken from the teacher. */
+export type WantedLoss =
+  | Omit<Extract<OutputLoss, { kind: 'squared' | 'huber' }>, 'deviations'>
+  | Extract<OutputLoss, { kind: 'kl' }>;
 
 export interface TrainOptions {
-  readonly steps: number;
+  readonly length: TrainingLength;
+  /** Values that both models compute, by the same names, and how their errors count. */
+  readonly losses: readonly WantedLoss[];
   /** Rows of a step; a graph with a fixed batch has only that. */
   readonly batch: number;
-  /** Largest learning rate. */
-  readonly rate: number;
+  /** Largest learning rate; found by a range test when absent. */
+  readonly rate?: number | undefined;
   readonly weightDecay: number;
   readonly clip: number;
   readonly seed: number;
+  readonly augmentation?: Augmentation | undefined;
+  /** Looks at validation rows without a better loss after which training ends. */
+  readonly patience?: number | undefined;
+  /** A folder for the state of the training, from which it goes on when it is there. */
+  readonly checkpoint?: string | undefined;
   /** Bytes that the teacher's outputs may take. */
   readonly memory: number;
   readonly session: SessionOptions;
-  readonly onStep?: (step: number, steps: number, loss: number) => void;
+  /** Ends the training after the step that it is at. */
+  readonly signal?: AbortSignal | undefined;
+  readonly onStep?: (now: TrainingMoment) => void;
+}
+
+/** Where a training is. */
+export interface TrainingMoment {
+  readonly step: number;
+  /** Steps in all, as far as can be told. */
+  readonly steps: number;
+  readonly loss: number;
+  /** Least loss on validation rows so far. */
+  readonly best: number;
+  readonly rate: number;
+  readonly secondsLeft: number;
 }
 
 /** The loss as training went on: means of the steps since the last point, and of the validation rows. */
@@ -32,14 +61,24 @@ export interface LossPoint {
   readonly step: number;
   readonly training: number;
   readonly validation: number;
+  readonly rate: number;
 }
+
+/** Why a training ended. */
+export type TrainingEnd = 'length' | 'patience' | 'interrupted' | 'diverged';
 
 export interface Trained {
   /** The student with its best weights. */
   readonly model: Model;
   readonly curve: readonly LossPoint[];
+  readonly steps: number;
   /** The step after which validation rows were fitted best; 0 for the weights as they came. */
   readonly bestStep: number;
+  /** Largest learning rate. */
+  readonly rate: number;
+  /** What it was chosen by; empty where it was given. */
+  readonly rangeTest: readonly RangePoint[];
+  readonly end: TrainingEnd;
   /** Nodes that no gradient passes: what lies before them alone was not trained. */
   readonly stops: TrainingGraph['stops'];
   readonly trainedWeights: number;
@@ -47,150 +86,236 @@ export interface Trained {
 
 /** How often validation rows are looked at. */
 const CHECKS = 25;
-/** Rows of a run over validation rows. */
-const VALIDATION_BATCH = 1024;
+/** Share of the steps that each rate of the range test gets, and bounds of them. */
+const RANGE_SHARE = 1 / 100;
+const RANGE_STEPS = [10, 200] as const;
+/** How often training may go astray and start again from its best weights at half the rate. */
+const MOST_SETBACKS = 5;
+
+/** What is told in the end, and kept in a checkpoint on the way. */
+interface TrainingRecord {
+  readonly curve: LossPoint[];
+  readonly rangeTest: readonly RangePoint[];
+  /** Looks at validation rows since the best one. */
+  idle: number;
+  end?: TrainingEnd;
+}
 
 /**
  * Trains the weights of a student.
- * @param outputs values that both models compute, by the same names
  * @param fit rows to learn from; validation: rows that choose the best weights
+ * @throws CondenseError where the checkpoint is one of another training
  */
 export async function train(
   teacher: Model,
   student: Model,
-  outputs: readonly string[],
   data: Dataset,
   { fit, validation }: { readonly fit: Int32Array; readonly validation: Int32Array },
   options: TrainOptions,
 ): Promise<Trained> {
-  const { steps, session } = options;
+  const { losses, session, seed, checkpoint } = options;
   const batch = data.fixedBatch ?? Math.min(options.batch, fit.length);
+  const order = new RowOrder(fit, batch, seed);
+  const rows = new TrainingRows(data, fit, options.augmentation, seed);
+  const outputs = losses.map((l) => l.output);
   const all = Int32Array.from([...fit, ...validation]);
-  const targets = await Targets.open(teacher, outputs, data, all, options.memory, session);
+  const targets = await Targets.open(teacher, outputs, rows, all, options.memory, session);
   try {
+    const deviations = await targets.deviations(outputs);
     const shapes = await probeShapes(student, gatherRows(data, fit.slice(0, batch)), session);
-    const graph = trainingGraph(student, shapes, targets.scales);
-    const names = graph.weights;
-    const dims = names.map((name) => student.graph.initializers.get(name)!.dims);
-    const weights = names.map((name) => toFloat32(student.graph.initializers.get(name)!).slice());
-    const adam = new Adam(weights, { weightDecay: options.weightDecay, clip: options.clip });
-    const fed = (): [string, NumericArray][] =>
-      names.map((name, i) => [name, { dtype: 'float32', dims: dims[i]!, data: weights[i]! }]);
-    const forward = withWeightsAsInputs(student, graph, outputs);
-    return await withSession(graph.model, session, (training) =>
-      withSession(forward, session, async (checking) => {
-        const validate = async (): Promise<number> => {
-          let [sum, count] = [0, 0];
-          const step = data.fixedBatch ?? VALIDATION_BATCH;
-          for (let start = 0; start + (data.fixedBatch ?? 1) <= validation.length; start += step) {
-            const rows = validation.subarray(start, start + step);
-            const feeds = gatherRows(data, rows);
-            const made = await checking.run(new Map([...feeds, ...fed()]));
-            const wanted = await targets.of(rows, feeds);
-            sum += rows.length * lossOf(made, wanted, targets.scales);
-            count += rows.length;
-          }
-          return sum / Math.max(count, 1);
-        };
-        let best = { step: 0, loss: await validate(), weights: weights.map((w) => w.slice()) };
-        const curve: LossPoint[] = [{ step: 0, training: best.loss, validation: best.loss }];
-        const next = rowsInTurn(fit, batch, options.seed);
-        let [sum, count] = [0, 0];
-        const every = Math.max(1, Math.ceil(steps / CHECKS));
-        for (let step = 1; step <= steps; step++) {
-          const rows = next();
-          const feeds = gatherRows(data, rows);
-          const wanted = await targets.of(rows, feeds);
-          const run = await training.run(
-            new Map([...feeds, ...fed(), ...[...graph.targets].map(([o, t]) => [t, wanted.get(o)!] as const)]),
-          );
-          const loss = (run.get(graph.loss)!.data as Float32Array)[0]!;
-          adam.step(
-            names.map((name) => run.get(graph.gradients.get(name)!)!.data as Float32Array),
-            rateAt(step - 1, steps, options.rate),
-          );
-          sum += loss;
-          count++;
-          options.onStep?.(step, steps, loss);
-          if (step % every !== 0 && step !== steps) continue;
-          const now = await validate();
-          curve.push({ step, training: sum / count, validation: now });
-          [sum, count] = [0, 0];
-          if (now < best.loss) best = { step, loss: now, weights: weights.map((w) => w.slice()) };
-        }
-        const model = cloneModel(student);
-        names.forEach((name, i) => {
-          replaceConstant(model.graph, name, fromTypedArray(name, dims[i]!, 'float32', best.weights[i]!));
-        });
-        return {
-          model,
-          curve,
-          bestStep: best.step,
-          stops: graph.stops,
-          trainedWeights: weights.reduce((total, w) => total + w.length, 0),
-        };
-      }),
+    const graph = trainingGraph(
+      student,
+      shapes,
+      losses.map((l) => (l.kind === 'kl' ? l : { ...l, deviations: deviations.get(l.output)! })),
     );
+    const learner = await Learner.open(student, graph, { rows, targets }, session, options);
+    try {
+      const file = checkpoint === undefined ? undefined : path.join(checkpoint, 'training.onnx');
+      const fingerprint = file === undefined ? '' : fingerprintOf(teacher, learner, data, all, { ...options, batch });
+      const from = file === undefined ? undefined : await loadCheckpoint(file, fingerprint);
+      const save = async (state: TrainingState): Promise<void> => {
+        if (file !== undefined) await saveCheckpoint(file, state, fingerprint);
+      };
+      const run = new Training(learner, order, rows.variants, validation, options);
+      await run.go(from, save);
+      const { curve, rangeTest: ranges, end = 'length' } = run.record;
+      return {
+        model: run.best.step === 0 ? student : learner.modelWith(run.best.weights),
+        curve,
+        steps: run.step,
+        bestStep: run.best.step,
+        rate: run.rate,
+        rangeTest: ranges,
+        end,
+        stops: graph.stops,
+        trainedWeights: learner.weights.reduce((total, w) => total + w.length, 0),
+      };
+    } finally {
+      await learner.release();
+    }
   } finally {
     await targets.release();
   }
 }
 
-/** The student with the weights that are trained as inputs. */
-function withWeightsAsInputs(
-  student: Model,
-  { model, weights, targets }: TrainingGraph,
-  outputs: readonly string[],
-): Model {
-  const given = new Set(targets.values());
-  const trained = new Set(weights);
-  return skeleton(student, {
-    nodes: student.graph.nodes,
-    initializers: [...student.graph.initializers.values()].filter((t) => !trained.has(t.name)),
-    inputs: model.graph.inputs
-      .filter((i) => !given.has(i.name))
-      .map((i) => ({
-        name: i.name,
-        dtype: i.dtype ?? 'float32',
-        ...(i.shape === undefined ? {} : { rank: i.shape.length }),
-      })),
-    outputs: outputs.map((name) => ({ name, dtype: 'float32' })),
-  });
-}
+/** The loop. */
+class Training {
+  record: TrainingRecord = { curve: [], rangeTest: [], idle: 0 };
+  best: { step: number; loss: number; weights: readonly Float32Array[] };
+  step = 0;
+  rate = 0;
+  private adamSteps = 0;
+  private setbacks = 0;
 
-/** The loss of the training graph, from values. */
-function lossOf(
-  made: ReadonlyMap<string, NumericArray>,
-  wanted: ReadonlyMap<string, NumericArray>,
-  scales: readonly TargetScale[],
-): number {
-  let total = 0;
-  for (const { output, deviations } of scales) {
-    const [y, t] = [made.get(output)!.data as Float32Array, wanted.get(output)!.data as Float32Array];
-    let sum = 0;
-    for (let i = 0; i < y.length; i++) {
-      const d = deviations[i % deviations.length]!;
-      if (d > 0) sum += ((y[i]! - t[i]!) / d) ** 2;
-    }
-    total += sum / y.length;
+  constructor(
+    private readonly learner: Learner,
+    private readonly order: RowOrder,
+    private readonly variants: number,
+    private readonly validation: Int32Array,
+    private readonly options: TrainOptions,
+  ) {
+    this.best = { step: 0, loss: Infinity, weights: learner.weights.map((w) => w.slice()) };
   }
-  return total / scales.length;
+
+  /** @param from a state to go on from */
+  async go(from: TrainingState | undefined, save: (state: TrainingState) => Promise<void>): Promise<void> {
+    const length = this.lengthInSteps();
+    if (from === undefined) await this.start(length);
+    else this.restore(from);
+    if (this.record.end !== undefined) return;
+    const progress = new Progress(length, from?.seconds);
+    let [sum, count] = [0, 0];
+    let next = progress.done(this.step);
+    const { signal, patience = Infinity } = this.options;
+    while (progress.done(this.step) < 1) {
+      if (signal?.aborted === true) {
+        this.record.end = 'interrupted';
+        if (count > 0) await this.look(sum / count, this.rate);
+        return;
+      }
+      const { step } = this;
+      const total = progress.total(step);
+      const rate = rateAt(step, progress.done(step), total, this.rate);
+      const variant = this.order.epochOf(step) % this.variants;
+      const loss = await this.learner.step(this.order.of(step), variant, rate);
+      this.step++;
+      if (Number.isFinite(loss)) {
+        this.adamSteps++;
+        sum += loss;
+        count++;
+      } else if (!this.setBack()) return;
+      this.options.onStep?.({
+        step: this.step,
+        steps: progress.total(this.step),
+        loss,
+        best: this.best.loss,
+        rate,
+        secondsLeft: progress.left(this.step),
+      });
+      const done = progress.done(this.step);
+      if (done < 1 && done < next + 1 / CHECKS) continue;
+      next = done;
+      await this.look(sum / Math.max(count, 1), rate);
+      [sum, count] = [0, 0];
+      if (done >= 1) this.record.end = 'length';
+      else if (this.record.idle >= patience) this.record.end = 'patience';
+      await save(this.state(progress.seconds));
+      if (this.record.end !== undefined) return;
+    }
+  }
+
+  private lengthInSteps(): { readonly steps: number } | { readonly minutes: number } {
+    const { length } = this.options;
+    if (!('epochs' in length)) return length;
+    return { steps: Math.max(1, Math.round((length.epochs * this.order.rows.length) / this.order.batch)) };
+  }
+
+  /** The weights as they came, and the rate. */
+  private async start(length: { readonly steps: number } | { readonly minutes: number }): Promise<void> {
+    const { learner, validation, options } = this;
+    const loss = await learner.loss(validation);
+    this.best = { ...this.best, loss: Number.isNaN(loss) ? Infinity : loss };
+    this.record.curve.push({ step: 0, training: loss, validation: loss, rate: 0 });
+    if (options.rate !== undefined) {
+      this.rate = options.rate;
+      return;
+    }
+    const wanted = 'steps' in length ? Math.round(length.steps * RANGE_SHARE) : RANGE_STEPS[1];
+    const steps = Math.min(RANGE_STEPS[1], Math.max(RANGE_STEPS[0], wanted));
+    const points = await rangeTest(learner, this.order, validation, steps);
+    this.record = { ...this.record, rangeTest: points };
+    this.rate = bestRate(points, loss);
+  }
+
+  /** Looks at the validation rows. */
+  private async look(training: number, rate: number): Promise<void> {
+    const validation = await this.learner.loss(this.validation);
+    this.record.curve.push({ step: this.step, training, validation, rate });
+    this.record.idle++;
+    if (!(validation < this.best.loss)) return;
+    this.best = { step: this.step, loss: validation, weights: this.learner.weights.map((w) => w.slice()) };
+    this.record.idle = 0;
+  }
+
+  /** Goes back to the best weights at half the rate. @returns false where that has been tried often enough */
+  private setBack(): boolean {
+    this.setbacks++;
+    if (this.setbacks > MOST_SETBACKS) {
+      this.record.end = 'diverged';
+      return false;
+    }
+    this.rate /= 2;
+    this.adamSteps = 0;
+    this.learner.adam.restart(this.best.weights);
+    return true;
+  }
+
+  private state(seconds: number): TrainingState {
+    const { first, second } = this.learner.adam;
+    return {
+      step: this.step,
+      adamSteps: this.adamSteps,
+      seconds,
+      rate: this.rate,
+      setbacks: this.setbacks,
+      best: { step: this.best.step, loss: this.best.loss },
+      record: this.record,
+      weights: this.learner.weights,
+      first,
+      second,
+      bestWeights: this.best.weights,
+    };
+  }
+
+  private restore(state: TrainingState): void {
+    this.step = state.step;
+    this.rate = state.rate;
+    this.adamSteps = state.adamSteps;
+    this.setbacks = state.setbacks;
+    this.best = { ...state.best, weights: state.bestWeights };
+    this.record = state.record as TrainingRecord;
+    this.learner.adam.restore(state.weights, state.first, state.second, state.adamSteps);
+  }
 }
 
-/** Batches of rows, each row once in every epoch, in another order each time. */
-function rowsInTurn(rows: Int32Array, batch: number, seed: number): () => Int32Array {
-  const next = randomNumbers(seed);
-  const order = Int32Array.from(rows);
-  let at = order.length;
-  return () => {
-    if (at + batch > order.length) {
-      for (let i = order.length - 1; i > 0; i--) {
-        const j = Math.floor(next() * (i + 1));
-        [order[i], order[j]] = [order[j]!, order[i]!];
-      }
-      at = 0;
-    }
-    at += batch;
-    return order.slice(at - batch, at);
-  };
+/** A hash of everything that decides what comes of a training, apart from the machine. */
+function fingerprintOf(
+  teacher: Model,
+  learner: Learner,
+  data: Dataset,
+  rows: Int32Array,
+  options: TrainOptions,
+): string {
+  const { length, losses, batch, rate, weightDecay, clip, seed, augmentation, patience } = options;
+  const hash = createHash('sha256');
+  const bytes = (array: ArrayBufferView): Uint8Array => new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+  hash.update(JSON.stringify({ length, losses, batch, rate, weightDecay, clip, seed, augmentation, patience }));
+  hash.update(teacher.source?.sha256 ?? '');
+  for (const weights of learner.weights) hash.update(bytes(weights));
+  hash.update(bytes(rows));
+  for (const { name, array } of data.inputs) {
+    hash.update(name);
+    if (ArrayBuffer.isView(array.data)) hash.update(bytes(array.data));
+  }
+  return hash.digest('hex');
 }

@@ -1,10 +1,4 @@
-/**
- * The graph of one training step: the student, its loss against targets, and the gradient of that loss with respect to its weights, which are inputs.
- *
- *     L = 1/m Σ_outputs mean ((y − t) / σ)²,     ∂L/∂y = 2 (y − t) / (m N σ²)
- *
- * with σ the standard deviation of the teacher's output (of each column where it has rank 2) and N the number of its elements.
- */
+/** The graph of one training step: the student, its loss against targets, and the gradient of that loss with respect to its weights, which are inputs. */
 import { backwardGraph, type GradientStop } from '../autodiff/gradients.js';
 import { skeleton } from '../calibration/instrument.js';
 import { makeNode } from '../graph/attributes.js';
@@ -12,7 +6,8 @@ import { allNames, uniqueName } from '../graph/edit.js';
 import type { Model, Node } from '../graph/ir.js';
 import { elementCount, type Tensor } from '../graph/tensor.js';
 import { floatTensor } from '../graph/tensor-data.js';
-import { UseIndex } from '../graph/uses.js';
+import { constantAt, UseIndex } from '../graph/uses.js';
+import { lossNodes, type GraphWriter, type OutputLoss } from './losses.js';
 
 /** Places of weights and biases: operator and number of the input. */
 const WEIGHTS: Readonly<Record<string, readonly number[]>> = {
@@ -22,13 +17,16 @@ const WEIGHTS: Readonly<Record<string, readonly number[]>> = {
   MatMul: [0, 1],
 };
 
-/** Initializers that are trained: float32 weights of the layers, their biases, and what is added right behind a MatMul. */
-export function trainableWeights({ graph }: Model): string[] {
+/**
+ * Constants that are trained: float32 weights of the layers, their biases, and what is added right behind a MatMul.
+ * @returns the constant by the name that holds it: an initializer's, or a Constant node's output
+ */
+export function trainableWeights({ graph }: Model): Map<string, Tensor> {
   const index = new UseIndex(graph);
-  const found = new Set<string>();
+  const found = new Map<string, Tensor>();
   const take = (name: string | undefined): void => {
-    const tensor = name === undefined ? undefined : graph.initializers.get(name);
-    if (tensor?.dtype === 'float32' && elementCount(tensor.dims) > 1) found.add(tensor.name);
+    const held = name === undefined ? undefined : constantAt(index, name);
+    if (held?.tensor.dtype === 'float32' && elementCount(held.tensor.dims) > 1) found.set(held.name, held.tensor);
   };
   for (const { domain, opType, inputs } of graph.nodes) {
     if (domain !== '') continue;
@@ -36,20 +34,17 @@ export function trainableWeights({ graph }: Model): string[] {
     if (opType !== 'Add') continue;
     if (inputs.some((name) => index.producer(name)?.node.opType === 'MatMul')) inputs.forEach(take);
   }
-  return [...found];
+  return found;
 }
 
-/** What is known of an output of the teacher. */
-export interface TargetScale {
-  readonly output: string;
-  /** Standard deviations: one for each column, or one for all elements. */
-  readonly deviations: Float64Array;
-}
-
-/** A graph that gives the loss and its gradient; feeds are the model's inputs, its weights and its targets. */
+/** Graphs whose feeds are the model's inputs, its weights and its targets. */
 export interface TrainingGraph {
+  /** Gives the loss and its gradient, for the batch that it was made for. */
   readonly model: Model;
-  readonly weights: readonly string[];
+  /** Gives the loss alone, for any batch. */
+  readonly evaluation: Model;
+  /** Those that a gradient reaches, as they are at the start. */
+  readonly weights: ReadonlyMap<string, Tensor>;
   /** Input for the target of each output. */
   readonly targets: ReadonlyMap<string, string>;
   readonly loss: string;
@@ -61,71 +56,72 @@ export interface TrainingGraph {
 /**
  * Makes the training graph of a student.
  * @param shapes of its values for the batch that is trained on
- * @param scales of the outputs that count
+ * @param losses of the values that count
  */
 export function trainingGraph(
   student: Model,
   shapes: ReadonlyMap<string, readonly number[]>,
-  scales: readonly TargetScale[],
+  losses: readonly OutputLoss[],
 ): TrainingGraph {
   const { graph } = student;
   const taken = allNames(student);
-  const weights = trainableWeights(student);
-  const nodes: Node[] = [];
   const initializers: Tensor[] = [];
-  const add = (opType: string, inputs: string[], attributes = {}): string => {
-    const output = uniqueName('train', taken);
-    nodes.push(makeNode(opType, inputs, [output], attributes));
-    return output;
-  };
-  const constant = (values: Float64Array, dims: readonly number[]): string => {
-    const tensor = floatTensor(uniqueName('train', taken), dims, 'float32', values);
-    initializers.push(tensor);
-    return tensor.name;
-  };
-  const number = (value: number): string => constant(Float64Array.of(value), []);
+  const writerTo = (nodes: Node[]): GraphWriter => ({
+    add: (opType, inputs, attributes = {}) => {
+      const output = uniqueName('train', taken);
+      nodes.push(makeNode(opType, [...inputs], [output], attributes));
+      return output;
+    },
+    constant: (values, dims) => {
+      const tensor = floatTensor(uniqueName('train', taken), dims, 'float32', values);
+      initializers.push(tensor);
+      return tensor.name;
+    },
+  });
+  const lossPart: Node[] = [];
+  const seedPart: Node[] = [];
+  const [write, seed] = [writerTo(lossPart), writerTo(seedPart)];
   const targets = new Map<string, string>();
   const seeds = new Map<string, string>();
-  const losses = scales.map(({ output, deviations }) => {
-    const dims = shapes.get(output)!;
+  const parts = losses.map((loss) => {
     const target = uniqueName('target', taken);
-    targets.set(output, target);
-    const inverse = constant(
-      deviations.map((d) => (d > 0 ? 1 / d : 0)),
-      deviations.length === 1 ? [] : [deviations.length],
-    );
-    const error = add('Mul', [add('Sub', [output, target]), inverse]);
-    const factor = number(2 / (scales.length * elementCount(dims)));
-    seeds.set(output, add('Mul', [add('Mul', [error, inverse]), factor]));
-    return add('ReduceMean', [add('Mul', [error, error])], { keepdims: 0 });
+    targets.set(loss.output, target);
+    const nodes = lossNodes(loss, target, shapes.get(loss.output)!, write);
+    seeds.set(loss.output, nodes.gradient(seed));
+    return nodes.loss;
   });
-  const sum = losses.reduce((a, b) => add('Add', [a, b]));
-  const loss = add('Mul', [sum, number(1 / scales.length)]);
-  const backward = backwardGraph(student, { seeds, wanted: weights, shapes, taken });
-  const trained = weights.filter((name) => backward.gradients.has(name));
-  const isTrained = new Set(trained);
-  const model = skeleton(student, {
-    nodes: [...graph.nodes, ...nodes, ...backward.nodes],
-    initializers: [
-      ...[...graph.initializers.values()].filter((t) => !isTrained.has(t.name)),
-      ...initializers,
-      ...backward.initializers,
-    ],
-    inputs: [
-      ...graph.inputs
-        .filter((i) => !graph.initializers.has(i.name))
-        .map((i) => ({
-          name: i.name,
-          dtype: i.dtype ?? 'float32',
-          ...(i.shape === undefined ? {} : { rank: i.shape.length }),
-        })),
-      ...trained.map((name) => ({ name, dtype: 'float32' as const, rank: graph.initializers.get(name)!.dims.length })),
-      ...[...targets].map(([output, name]) => ({ name, dtype: 'float32' as const, rank: shapes.get(output)!.length })),
-    ],
-    outputs: [loss, ...trained.map((name) => backward.gradients.get(name)!)].map((name) => ({
-      name,
-      dtype: 'float32',
-    })),
-  });
-  return { model, weights: trained, targets, loss, gradients: backward.gradients, stops: backward.stops };
+  const loss = parts.reduce((a, b) => write.add('Add', [a, b]));
+  const trainable = trainableWeights(student);
+  const backward = backwardGraph(student, { seeds, wanted: [...trainable.keys()], shapes, taken });
+  const { gradients, stops } = backward;
+  const weights = new Map([...trainable].filter(([name]) => gradients.has(name)));
+  const inputs = [
+    ...graph.inputs
+      .filter((i) => !graph.initializers.has(i.name))
+      .map((i) => ({
+        name: i.name,
+        dtype: i.dtype ?? ('float32' as const),
+        ...(i.shape === undefined ? {} : { rank: i.shape.length }),
+      })),
+    ...[...weights].map(([name, { dims }]) => ({ name, dtype: 'float32' as const, rank: dims.length })),
+    ...[...targets].map(([output, name]) => ({ name, dtype: 'float32' as const, rank: shapes.get(output)!.length })),
+  ];
+  const constants = [...graph.initializers.values()].filter((t) => !weights.has(t.name));
+  const isWeight = (n: Node): boolean => n.opType === 'Constant' && weights.has(n.outputs[0] ?? '');
+  const graphOf = (nodes: readonly Node[], more: readonly Tensor[], outputs: readonly string[]): Model =>
+    skeleton(student, {
+      nodes: [...graph.nodes.filter((n) => !isWeight(n)), ...nodes],
+      initializers: [...constants, ...initializers, ...more],
+      inputs,
+      outputs: outputs.map((name) => ({ name, dtype: 'float32' as const })),
+    });
+  return {
+    model: graphOf([...lossPart, ...seedPart, ...backward.nodes], backward.initializers, [loss, ...gradients.values()]),
+    evaluation: graphOf(lossPart, [], [loss]),
+    weights,
+    targets,
+    loss,
+    gradients,
+    stops,
+  };
 }

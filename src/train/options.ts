@@ -1,0 +1,35 @@
+import type { Augmentation } from './augmentation.js';
+
+/** How the error of outputs counts; `auto`: `kl` for class scores, else `squared`. */
+export type LossChoice = 'auto' | 'squared' | 'huber' | 'kl';
+
+/** How a student learns from its teacher. Every one has the same meaning as the CLI option of that name. */
+export interface LearningOptions {
+  /** Rows of a step. Default 256; a graph with a fixed batch has only that. */
+  readonly trainBatch?: number;
+  /** Largest learning rate: it rises to it at first, then falls to 0 along half a cosine. Found by a short range test when absent. */
+  readonly learningRate?: number;
+  /** Share of a weight that is taken away in each step, times the rate. Default 0. */
+  readonly weightDecay?: number;
+  /** Gradients with a larger norm are scaled down to it. Default 1. */
+  readonly clip?: number;
+  /** Decides the order of the rows and how they are changed. Default 1. */
+  readonly seed?: number;
+  /**
+   * How errors count: squared over the output's variance, the same with tails that count less (`huber`), or for class scores the divergence of
+   * the distributions (`kl`). Default `auto`.
+   */
+  readonly loss?: LossChoice;
+  /** What class scores are divided by before they become distributions. Default 3. */
+  readonly temperature?: number;
+  /** What values inside, where both models have the same layer with the same shape, count beside the outputs. Default 0: nothing. */
+  readonly match?: number;
+  /** Lets the teacher judge changed rows as well. */
+  readonly augment?: Augmentation;
+  /** Ends training when that many looks at the validation rows (25 in all) have found nothing better. Default: it goes on. */
+  readonly patience?: number;
+  /** A folder for the state of the training, from which the same command goes on where it was cut off. */
+  readonly checkpoint?: string;
+  /** Ends training early: what was best so far is kept and checked. */
+  readonly signal?: AbortSignal;
+}

@@ -1,0 +1,46 @@
+/**
+ * A short range test for the learning rate: from the same weights, some steps at each of several rates, from the smallest up. The largest rate
+ * that the loss on validation rows stands is taken; where weights are far from what they could be, the one that lowers it most.
+ */
+import type { Learner } from './learner.js';
+import type { RowOrder } from './row-order.js';
+import { rateAt } from './schedule.js';
+
+/** What some steps at a rate led to. */
+export interface RangePoint {
+  readonly rate: number;
+  /** On validation rows. */
+  readonly loss: number;
+}
+
+const RATES = [1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2];
+
+/** @param steps at each rate */
+export async function rangeTest(
+  learner: Learner,
+  order: RowOrder,
+  validation: Int32Array,
+  steps: number,
+): Promise<RangePoint[]> {
+  const start = learner.weights.map((w) => w.slice());
+  const points: RangePoint[] = [];
+  for (const rate of RATES) {
+    let loss = 0;
+    for (let step = 0; step < steps && Number.isFinite(loss); step++)
+      loss = await learner.step(order.of(step), 0, rateAt(step, step / steps, steps, rate));
+    const reached = Number.isFinite(loss) ? await learner.loss(validation) : Infinity;
+    points.push({ rate, loss: reached });
+    learner.adam.restart(start);
+  }
+  return points;
+}
+
+/** A loss that grows to more than this many times the one before is not stood. */
+const STOOD = 4;
+
+/** @param start loss on validation rows before any step */
+export function bestRate(points: readonly RangePoint[], start: number): number {
+  const least = points.reduce((a, b) => (b.loss < a.loss ? b : a));
+  const stood = points.filter((p) => p.loss <= STOOD * Math.min(start, least.loss));
+  return stood.at(-1)?.rate ?? points[0]!.rate;
+}
