@@ -6,7 +6,7 @@ import { writeModel } from '../onnx/index.js';
 import { formatDistill } from '../report/format-distill.js';
 import { failureText } from '../verify/score-text.js';
 import { checkOutput, externalOptions } from './delivery.js';
-import type { Interrupts } from './interrupts.js';
+import { Interrupts } from './interrupts.js';
 import { forLibrary, type CliOptions } from './options.js';
 import { withProgress } from './progress.js';
 import type { Streams } from './streams.js';
@@ -18,7 +18,7 @@ export async function distillCommand(
   output: string,
   options: DistillOptions & CliOptions,
   streams: Streams,
-  interrupts: Interrupts,
+  interrupts: Interrupts = new Interrupts(),
 ): Promise<number> {
   const { json, quiet, gate } = options;
   await checkOutput(teacher, output, {});

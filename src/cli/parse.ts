@@ -97,7 +97,8 @@ export function augmentation(text: string): Augmentation {
     const [name = '', value] = part.split('=') as [string, string | undefined];
     if (!Object.hasOwn(AUGMENTATIONS, name)) return wrong();
     const number = value === undefined ? AUGMENTATIONS[name as keyof typeof AUGMENTATIONS] : Number(value);
-    if (number !== true && !(number > 0 && (name === 'mix' ? Number.isSafeInteger(number) : number < 1))) return wrong();
+    if (number !== true && !(number > 0 && (name === 'mix' ? Number.isSafeInteger(number) : number < 1)))
+      return wrong();
     return name === 'flip' && value !== undefined ? wrong() : ([name, number] as const);
   });
   return Object.fromEntries(entries);

@@ -6,7 +6,7 @@ import { planText, readPlan } from '../plan/plan-file.js';
 import { formatCondenseReport } from '../report/format.js';
 import type { CondenseReport } from '../report/report.js';
 import { checkOutput, deliver, deliveryCode } from './delivery.js';
-import type { Interrupts } from './interrupts.js';
+import { Interrupts } from './interrupts.js';
 import { forLibrary, type CliOptions } from './options.js';
 import { withProgress } from './progress.js';
 import type { Streams } from './streams.js';
@@ -19,7 +19,7 @@ export async function reduceCommand(
   output: string,
   options: ReduceOptions,
   streams: Streams,
-  interrupts: Interrupts,
+  interrupts: Interrupts = new Interrupts(),
 ): Promise<number> {
   const { json, quiet, plan, planOut } = options;
   await checkOutput(input, output, options);

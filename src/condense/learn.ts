@@ -121,7 +121,12 @@ function lossesOf(
   teacher: Model,
   student: Model,
   [of, to]: readonly [Shapes, Shapes],
-  { classes = [], loss = 'auto', temperature = TEMPERATURE, match = 0 }: LearningOptions & Pick<CondenseOptions, 'classes'>,
+  {
+    classes = [],
+    loss = 'auto',
+    temperature = TEMPERATURE,
+    match = 0,
+  }: LearningOptions & Pick<CondenseOptions, 'classes'>,
 ): WantedLoss[] {
   const floats = teacher.graph.outputs.filter(({ dtype }) => isFloat(dtype));
   if (floats.length === 0) raise(outputsNotTrainable());

@@ -31,7 +31,12 @@ export class Adam {
   }
 
   /** Goes back to how it was after some steps. */
-  restore(weights: readonly Float32Array[], first: readonly Float32Array[], second: readonly Float32Array[], steps: number): void {
+  restore(
+    weights: readonly Float32Array[],
+    first: readonly Float32Array[],
+    second: readonly Float32Array[],
+    steps: number,
+  ): void {
     weights.forEach((w, k) => {
       this.weights[k]!.set(w);
       this.first[k]!.set(first[k]!);

@@ -97,8 +97,7 @@ export class TrainingRows {
         const all = input.array.data as Float32Array;
         const width = deviations.length;
         for (let j = 0; j < width && distance < least; j++)
-          if (deviations[j]! > 0)
-            distance += ((all[row * width + j]! - all[other * width + j]!) / deviations[j]!) ** 2;
+          if (deviations[j]! > 0) distance += ((all[row * width + j]! - all[other * width + j]!) / deviations[j]!) ** 2;
       }
       if (distance < least) [best, least] = [other, distance];
     }
@@ -133,7 +132,7 @@ export class TrainingRows {
 
 /** Whether the colours of images lie on the last axis. */
 function channelsLast(dims: readonly number[]): boolean {
-  return dims[1]! > MOST_COLOURS && dims[3]! <= MOST_COLOURS;
+  return dims[3]! <= MOST_COLOURS && dims[3]! < dims[1]!;
 }
 
 /** Rows of numbers. */

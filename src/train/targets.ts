@@ -92,8 +92,7 @@ export class Targets {
   }
 
   private keep(at: Int32Array, variant: number, values: ReadonlyMap<string, NumericArray>): void {
-    for (const { dims, data } of values.values())
-      if (dims[0] !== at.length || !(data instanceof Float32Array)) return;
+    for (const { dims, data } of values.values()) if (dims[0] !== at.length || !(data instanceof Float32Array)) return;
     const kept = this.kept.get(variant) ?? this.roomFor(variant, values, at.length);
     if (kept === undefined) return;
     for (const [output, { data }] of values) {

@@ -17,8 +17,7 @@ import { trainingGraph, type TrainingGraph } from './training-graph.js';
 
 /** How the error of a value counts; deviations are taken from the teacher. */
 export type WantedLoss =
-  | Omit<Extract<OutputLoss, { kind: 'squared' | 'huber' }>, 'deviations'>
-  | Extract<OutputLoss, { kind: 'kl' }>;
+  Omit<Extract<OutputLoss, { kind: 'squared' | 'huber' }>, 'deviations'> | Extract<OutputLoss, { kind: 'kl' }>;
 
 export interface TrainOptions {
   readonly length: TrainingLength;
@@ -185,7 +184,9 @@ class Training {
     if (this.record.end !== undefined) return;
     const progress = new Progress(length, from?.seconds);
     let [sum, count] = [0, 0];
-    let next = progress.done(this.step);
+    // Rounding must not move a look by a step.
+    const looks = (): number => Math.floor(progress.done(this.step) * CHECKS + 1e-9);
+    let looked = looks();
     const { signal, patience = Infinity } = this.options;
     while (progress.done(this.step) < 1) {
       if (signal?.aborted === true) {
@@ -213,8 +214,8 @@ class Training {
         secondsLeft: progress.left(this.step),
       });
       const done = progress.done(this.step);
-      if (done < 1 && done < next + 1 / CHECKS) continue;
-      next = done;
+      if (done < 1 && looks() === looked) continue;
+      looked = looks();
       await this.look(sum / Math.max(count, 1), rate);
       [sum, count] = [0, 0];
       if (done >= 1) this.record.end = 'length';
@@ -308,7 +309,8 @@ function fingerprintOf(
 ): string {
   const { length, losses, batch, rate, weightDecay, clip, seed, augmentation, patience } = options;
   const hash = createHash('sha256');
-  const bytes = (array: ArrayBufferView): Uint8Array => new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+  const bytes = (array: ArrayBufferView): Uint8Array =>
+    new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
   hash.update(JSON.stringify({ length, losses, batch, rate, weightDecay, clip, seed, augmentation, patience }));
   hash.update(teacher.source?.sha256 ?? '');
   for (const weights of learner.weights) hash.update(bytes(weights));

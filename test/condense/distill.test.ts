@@ -28,10 +28,12 @@ const weightsOf = (m: Model) => [...m.graph.initializers].map(([name, tensor]) =
 describe('distill', () => {
   it('brings the student nearer to its teacher, on rows that it never saw', async () => {
     const { model, report } = await learn();
-    expect(report).toMatchObject({ schemaVersion: 1, status: 'trained', steps: 1500, batch: 256, stops: [] });
-    expect(report.rows).toEqual({ fit: 540, validation: 180, check: 180 });
-    expect(report.parameters.trained).toBe(report.parameters.student);
-    const [first, last] = [report.curve[0]!, report.curve.at(-1)!];
+    expect(report).toMatchObject({ schemaVersion: 1, status: 'trained' });
+    const { training } = report;
+    expect(training).toMatchObject({ steps: 1500, batch: 256, stops: [], end: 'length', rangeTest: [] });
+    expect(training.rows).toEqual({ fit: 540, validation: 180 });
+    expect(training.trained).toBe(report.parameters.student);
+    const [first, last] = [training.curve[0]!, training.curve.at(-1)!];
     expect(last.step).toBe(1500);
     expect(last.validation).toBeLessThan(first.validation / 2);
     expect(report.verification.outputs[0]!.nrmse).toBeLessThan(0.8 * report.before.outputs[0]!.nrmse!);
@@ -40,7 +42,7 @@ describe('distill', () => {
   });
 
   it('gives the same weights for the same seed, and others for another', async () => {
-    const run = async (seed: number) => weightsOf((await learn({ train: { epochs: 4 }, batch: 64, seed })).model);
+    const run = async (seed: number) => weightsOf((await learn({ train: { epochs: 4 }, trainBatch: 64, seed })).model);
     const first = await run(3);
     expect(await run(3)).toEqual(first);
     expect(await run(4)).not.toEqual(first);
@@ -48,13 +50,13 @@ describe('distill', () => {
 
   it('gives the student back as it came where no step makes it better', async () => {
     const { model, report } = await learn({ learningRate: 1e3, train: { steps: 20 } });
-    expect(report.bestStep).toBe(0);
+    expect(report.training.bestStep).toBe(0);
     expect(weightsOf(model)).toEqual(weightsOf(student));
   });
 
   it('counts epochs in steps of a batch', async () => {
-    const { report } = await learn({ train: { epochs: 2 }, batch: 100 });
-    expect(report.steps).toBe(11);
+    const { report } = await learn({ train: { epochs: 2 }, trainBatch: 100 });
+    expect(report.training.steps).toBe(11);
   });
 
   it('trains convolutions, on the scores before a Softmax', async () => {
@@ -75,11 +77,13 @@ describe('distill', () => {
       data: own,
       tolerance: 'nrmse=10',
       train: { steps: 300 },
-      batch: 32,
+      trainBatch: 32,
       learningRate: 1e-2,
     });
-    expect(report.stops).toEqual([]);
-    expect(report.curve.at(-1)!.validation).toBeLessThan(report.curve[0]!.validation / 2);
+    const { stops, curve, losses } = report.training;
+    expect(stops).toEqual([]);
+    expect(losses.map((l) => l.kind)).toEqual(['kl']);
+    expect(curve.at(-1)!.validation).toBeLessThan(curve[0]!.validation / 2);
   });
 
   it('keeps to a fixed batch', async () => {
@@ -87,10 +91,10 @@ describe('distill', () => {
       data,
       tolerance: 'nrmse=10',
       train: { steps: 30 },
-      batch: 100,
+      trainBatch: 100,
     });
-    expect(report.batch).toBe(8);
-    expect(report.bestStep).toBeGreaterThan(0);
+    expect(report.training.batch).toBe(8);
+    expect(report.training.bestStep).toBeGreaterThan(0);
   });
 
   it('refuses what cannot be trained', async () => {

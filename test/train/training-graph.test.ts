@@ -30,7 +30,7 @@ describe('trainableWeights', () => {
       ],
       outputs: [{ name: 'y', shape: ['n', 2] }],
     });
-    expect(trainableWeights(model)).toEqual(['w1', 'b1', 'w2', 'b2']);
+    expect([...trainableWeights(model).keys()]).toEqual(['w1', 'b1', 'w2', 'b2']);
   });
 });
 
@@ -40,21 +40,22 @@ describe('trainingGraph', () => {
     const feeds = randomFeeds(model, ROWS);
     const shapes = await probeShapes(model, feeds, CPU);
     const deviations = Float64Array.of(1, 2, 0.5);
-    const graph = trainingGraph(model, shapes, [{ output: 'y', deviations }]);
+    const graph = trainingGraph(model, shapes, [{ kind: 'squared', output: 'y', deviations, weight: 1 }]);
     expect(graph.stops).toEqual([]);
-    expect([...graph.weights].sort()).toEqual(['b1', 'b2', 'b3', 'w1', 'w2', 'w3']);
+    expect([...graph.weights.keys()].sort()).toEqual(['b1', 'b2', 'b3', 'w1', 'w2', 'w3']);
     const y = (await outputsOf(model, feeds)).get('y')!;
     const target: NumericArray = { ...y, data: (y.data as Float32Array).map((v, i) => v + Math.sin(i)) };
     await withSession(graph.model, CPU, async (session) => {
-      const values = graph.weights.map((name) => toFloat32(model.graph.initializers.get(name)!).slice());
+      const names = [...graph.weights.keys()];
+      const values = names.map((name) => toFloat32(graph.weights.get(name)!).slice());
       const run = () =>
         session.run(
           new Map([
             ...feeds,
             [graph.targets.get('y')!, target],
-            ...graph.weights.map((name, i): [string, NumericArray] => [
+            ...names.map((name, i): [string, NumericArray] => [
               name,
-              { dtype: 'float32', dims: model.graph.initializers.get(name)!.dims, data: values[i]! },
+              { dtype: 'float32', dims: graph.weights.get(name)!.dims, data: values[i]! },
             ]),
           ]),
         );
@@ -64,7 +65,7 @@ describe('trainingGraph', () => {
         (y.data as Float32Array).reduce((sum, _, i) => sum + (Math.sin(i) / deviations[i % 3]!) ** 2, 0) /
         y.data.length;
       expect(loss(first)).toBeCloseTo(expected, 4);
-      graph.weights.forEach((name, k) => {
+      names.forEach((name, k) => {
         const g = first.get(graph.gradients.get(name)!)!.data as Float32Array;
         g.forEach((v, i) => (values[k]![i]! -= 1e-3 * v));
       });
@@ -84,8 +85,10 @@ describe('trainingGraph', () => {
       outputs: [{ name: 'y', shape: ['n', 2] }],
     });
     const shapes = await probeShapes(model, randomFeeds(model, ROWS), CPU);
-    const graph = trainingGraph(model, shapes, [{ output: 'y', deviations: Float64Array.of(1) }]);
-    expect(graph.weights).toEqual(['w2']);
+    const graph = trainingGraph(model, shapes, [
+      { kind: 'squared', output: 'y', deviations: Float64Array.of(1), weight: 1 },
+    ]);
+    expect([...graph.weights.keys()]).toEqual(['w2']);
     expect(graph.stops).toEqual([{ node: 'step', opType: 'Round', reason: 'it has no rule' }]);
   });
 });

@@ -1,0 +1,142 @@
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { loadDataset, type Dataset } from '../../src/calibration/dataset.js';
+import { dataInputs } from '../../src/condense/prepare.js';
+import type { CondenseError } from '../../src/diagnostics/diagnostic.js';
+import { toFloat64 } from '../../src/graph/tensor-data.js';
+import { train, type TrainOptions, type Trained } from '../../src/train/train.js';
+import { CPU } from '../dense.js';
+import { normalRows, smoothNetwork, writeNpz } from '../networks.js';
+import { temporaryFolders } from '../temporary-folder.js';
+
+const folder = temporaryFolders();
+const [teacher, student] = [smoothNetwork({ hidden: 24 }), smoothNetwork({ hidden: 5 })];
+let data: Dataset;
+beforeAll(async () => {
+  data = await loadDataset([writeNpz(folder(), 'data.npz', { x: normalRows(400) })], dataInputs(teacher));
+});
+
+const STEPS = 200;
+const learn = (options: Partial<TrainOptions> = {}): Promise<Trained> => {
+  const rows = Int32Array.from({ length: 400 }, (_, i) => i);
+  return train(
+    teacher,
+    student,
+    data,
+    { fit: rows.subarray(0, 300), validation: rows.subarray(300) },
+    {
+      length: { steps: STEPS },
+      losses: [{ kind: 'squared', output: 'y', weight: 1 }],
+      batch: 32,
+      rate: 1e-2,
+      weightDecay: 0,
+      clip: 1,
+      seed: 1,
+      augmentation: { noise: 0.01 },
+      memory: 1e8,
+      session: CPU,
+      ...options,
+    },
+  );
+};
+const weightsOf = ({ model }: Trained): unknown =>
+  [...model.graph.initializers].map(([n, t]) => [n, [...toFloat64(t)]]);
+
+/** A training that dies after some steps, as if the process had been killed. */
+async function killed(checkpoint: string, after: number): Promise<void> {
+  const death = new Error('killed');
+  const dying = learn({
+    checkpoint,
+    onStep: ({ step }) => {
+      if (step === after) throw death;
+    },
+  });
+  await expect(dying).rejects.toBe(death);
+}
+
+describe('a training that was cut off', () => {
+  it.each([3, 8, 100, 199])('after %i steps goes on to the same end as an unbroken one', async (after) => {
+    const whole = await learn();
+    const checkpoint = folder();
+    await killed(checkpoint, after);
+    const resumed = await learn({ checkpoint });
+    expect(weightsOf(resumed)).toEqual(weightsOf(whole));
+    expect(resumed.curve).toEqual(whole.curve);
+    expect(resumed.bestStep).toBe(whole.bestStep);
+  });
+
+  it('goes on from where it was, and does nothing once it is done', async () => {
+    const checkpoint = folder();
+    await killed(checkpoint, 100);
+    let steps = 0;
+    const onStep = (): void => void steps++;
+    const first = await learn({ checkpoint, onStep });
+    expect(steps).toBeLessThanOrEqual(STEPS - 96);
+    steps = 0;
+    expect(weightsOf(await learn({ checkpoint, onStep }))).toEqual(weightsOf(first));
+    expect(steps).toBe(0);
+  });
+
+  it('leaves whole files alone', async () => {
+    const checkpoint = folder();
+    await killed(checkpoint, 100);
+    expect(readdirSync(checkpoint)).toEqual(['training.onnx']);
+  });
+
+  it('is not taken for another', async () => {
+    const checkpoint = folder();
+    await killed(checkpoint, 100);
+    const failure = await learn({ checkpoint, seed: 2 }).catch((error: unknown) => (error as CondenseError).diagnostic);
+    expect(failure).toMatchObject({
+      code: 'CHECKPOINT_OF_OTHER_TRAINING',
+      where: path.join(checkpoint, 'training.onnx'),
+      exitCode: 2,
+    });
+  });
+});
+
+describe('a training that is ended early', () => {
+  it('keeps what was best so far', async () => {
+    const controller = new AbortController();
+    const trained = await learn({
+      signal: controller.signal,
+      onStep: ({ step }) => {
+        if (step === 60) controller.abort();
+      },
+    });
+    expect(trained).toMatchObject({ end: 'interrupted', steps: 60 });
+    const best = trained.curve.find((p) => p.step === trained.bestStep)!;
+    expect(best.validation).toBe(Math.min(...trained.curve.map((p) => p.validation)));
+    expect(best.validation).toBeLessThan(trained.curve[0]!.validation);
+  });
+
+  it('by patience, where nothing gets better', async () => {
+    const trained = await learn({ rate: 1e-12, patience: 3, length: { steps: 1000 } });
+    expect(trained.end).toBe('patience');
+    expect(trained.steps).toBeLessThanOrEqual(40 * 8);
+  });
+
+  it('goes back to its best weights at half the rate where it goes astray, and gives up in the end', async () => {
+    const trained = await learn({ rate: 1e30, clip: Infinity });
+    expect(trained.end).toBe('diverged');
+    expect(trained.bestStep).toBe(0);
+    expect(trained.model).toBe(student);
+  });
+});
+
+it('takes as many minutes as it is given', async () => {
+  const started = performance.now();
+  const trained = await learn({ length: { minutes: 0.02 } });
+  const seconds = (performance.now() - started) / 1000;
+  expect(seconds).toBeGreaterThan(1.2);
+  expect(trained.steps).toBeGreaterThan(10);
+  expect(trained.curve.at(-1)!.rate).toBeLessThan(1e-3);
+});
+
+it('finds a rate that lowers the loss where none is given', async () => {
+  const trained = await learn({ rate: undefined, length: { steps: 2000 } });
+  expect(trained.rangeTest.length).toBeGreaterThan(4);
+  expect(trained.rangeTest.map((p) => p.rate)).toContain(trained.rate);
+  expect(trained.bestStep).toBeGreaterThan(0);
+});
