@@ -3,7 +3,10 @@
  * moments, so that anything that reads ONNX can look into it.
  */
 import { existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
 import { raise } from '../diagnostics/diagnostic.js';
+import { outputUnwritable } from '../diagnostics/onnx.js';
 import { checkpointOfOtherTraining } from '../diagnostics/train.js';
 import type { Model } from '../graph/ir.js';
 import { fromTypedArray, toFloat32 } from '../graph/tensor-data.js';
@@ -56,6 +59,7 @@ export async function saveCheckpoint(file: string, state: TrainingState, fingerp
     },
     functions: [],
   };
+  await makeFolder(path.dirname(file));
   await writeModel(model, file);
 }
 
@@ -82,4 +86,12 @@ export async function loadCheckpoint(file: string, fingerprint: string): Promise
   }) as [Float32Array[], Float32Array[], Float32Array[], Float32Array[]];
   const best = { ...numbers.best, loss: numbers.best.loss ?? Infinity };
   return { ...numbers, best, weights, first, second, bestWeights };
+}
+
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+  } catch (error) {
+    raise(outputUnwritable(folder, error instanceof Error ? error.message : String(error)), error);
+  }
 }

@@ -1,7 +1,8 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect } from 'vitest';
 import { run } from '../../src/cli/program.js';
@@ -24,15 +25,26 @@ export async function runCli(
   args: readonly string[],
   interrupt?: { readonly after: string; readonly signal: NodeJS.Signals },
 ): Promise<CliResult> {
-  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
-  let [stdout, stderr] = ['', ''];
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+  const { process: child, result } = spawnCli(args);
+  let stderr = '';
+  child.stderr.on('data', (text: string) => {
     stderr += text;
     if (interrupt !== undefined && stderr.includes(interrupt.after)) child.kill(interrupt.signal);
   });
-  const code = await new Promise<number | null>((resolve, reject) => child.on('error', reject).on('close', resolve));
-  return checked(args, { code, stdout, stderr });
+  return result;
+}
+
+/** The same, with the process at hand while it runs. */
+export function spawnCli(args: readonly string[]): {
+  readonly process: ChildProcessByStdio<null, Readable, Readable>;
+  readonly result: Promise<CliResult>;
+} {
+  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const ended = new Promise<number | null>((resolve, reject) => child.on('error', reject).on('close', resolve));
+  return { process: child, result: ended.then((code) => checked(args, { code, stdout, stderr })) };
 }
 
 /** The same without a process of its own, from the sources: for the many mistakes that one line of the parser tells apart. */
@@ -54,7 +66,7 @@ export async function runHere(args: readonly string[]): Promise<CliResult> {
 function checked(args: readonly string[], result: CliResult): CliResult {
   expect(result.stderr).not.toMatch(/\u001b\[/);
   expect(result.stderr).not.toMatch(/^\s+at /m);
-  if (args.includes('--json') && result.code !== 130)
+  if (args.includes('--json') && result.code !== 130 && result.code !== null)
     expect(JSON.parse(result.stdout)).toMatchObject({ schemaVersion: 1 });
   return result;
 }
