@@ -8,6 +8,8 @@ export type { SweepPoint, SweepReport } from './report/sweep-report.js';
 export { verify, type VerifyOptions } from './condense/verify.js';
 export { bench, type BenchOptions } from './condense/bench.js';
 export type { BenchedModel, BenchFigures, BenchReport } from './report/bench-report.js';
+export { inspect, type InspectOptions } from './condense/inspect.js';
+export type { InspectedLayer, InspectedModel, InspectReport, RefusedNode } from './report/inspect-report.js';
 export { BudgetError } from './condense/budget-error.js';
 export type { CondenseOptions, MaxError, Method, ProgressEvent } from './condense/options.js';
 export { readModel, writeModel, decodeModel, encodeModel } from './onnx/index.js';

@@ -108,7 +108,7 @@ export interface OptionSpec {
 }
 
 /** The commands that take options from this list. */
-export const COMMANDS = ['reduce', 'sweep', 'distill', 'verify', 'bench'] as const;
+export const COMMANDS = ['reduce', 'sweep', 'distill', 'verify', 'bench', 'inspect'] as const;
 export type CommandName = (typeof COMMANDS)[number];
 
 /** Those that check models. */
@@ -118,6 +118,8 @@ const MAKING = ['reduce', 'sweep'] as const;
 /** Those that write models. */
 const WRITING = ['reduce', 'sweep', 'distill'] as const;
 const REDUCE = ['reduce'] as const;
+/** Those that look at channels. */
+const ANALYSING = [...MAKING, 'inspect'] as const;
 
 /** Every option of the commands: the parser, the help and the docs are made from this list. */
 export const OPTIONS: readonly OptionSpec[] = [
@@ -148,7 +150,7 @@ export const OPTIONS: readonly OptionSpec[] = [
     flags: '--group <blocks|key>',
     description: 'keep neighbouring rows, or rows with the same value of a key, on one side',
     parse: group,
-    commands: WRITING,
+    commands: [...WRITING, 'inspect'],
   },
   {
     key: 'maxRows',
@@ -388,14 +390,14 @@ export const OPTIONS: readonly OptionSpec[] = [
     flags: '--include <pattern>',
     description: 'only nodes whose name matches (* and ?), repeatable',
     parse: collect,
-    commands: MAKING,
+    commands: ANALYSING,
   },
   {
     key: 'exclude',
     flags: '--exclude <pattern>',
     description: 'no node whose name matches, repeatable',
     parse: collect,
-    commands: MAKING,
+    commands: ANALYSING,
   },
   {
     key: 'tolerance',
@@ -436,7 +438,7 @@ export const OPTIONS: readonly OptionSpec[] = [
     flags: '--batch <n>',
     description: 'rows per run (default: by --memory)',
     parse: positiveInteger('--batch'),
-    commands: CHECKING,
+    commands: [...CHECKING, 'inspect'],
   },
   {
     key: 'batch',
@@ -458,14 +460,14 @@ export const OPTIONS: readonly OptionSpec[] = [
     description:
       'positions of each map that a row contributes at a convolution (default: by rows and features, at least 49)',
     parse: positiveInteger('--positions'),
-    commands: MAKING,
+    commands: ANALYSING,
   },
   {
     key: 'memory',
     flags: '--memory <size>',
     description: 'for cached values and batches (default 2GB)',
     parse: bytes('--memory'),
-    commands: WRITING,
+    commands: [...WRITING, 'inspect'],
   },
   {
     key: 'gate',

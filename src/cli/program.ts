@@ -2,6 +2,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { CondenseError, ExitCode, formatDiagnostic, type Diagnostic } from '../diagnostics/diagnostic.js';
 import type { BenchOptions } from '../condense/bench.js';
 import type { DistillOptions } from '../condense/distill.js';
+import type { InspectOptions } from '../condense/inspect.js';
 import type { SweepOptions } from '../condense/sweep.js';
 import type { VerifyOptions } from '../condense/verify.js';
 import { VERSION } from '../version.js';
@@ -10,6 +11,7 @@ import { formatNodes } from '../report/format.js';
 import type { NodeReport } from '../report/report.js';
 import { benchCommand } from './bench.js';
 import { distillCommand } from './distill.js';
+import { inspectCommand } from './inspect.js';
 import { OPTIONS, withImages, type CliOptions } from './options.js';
 import { reduceCommand, type ReduceOptions } from './reduce.js';
 import { sweepCommand } from './sweep.js';
@@ -87,12 +89,24 @@ export async function run(argv: readonly string[], streams: Streams): Promise<nu
     .action(async (models: string[], options: BenchOptions & CliOptions) => {
       code = await benchCommand(models, withImages(options), streams);
     });
+  const inspect = program
+    .command('inspect')
+    .description('how condensed each layer is, what could be removed from it, and why others are left alone')
+    .argument('<model.onnx...>')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  onnx-condense inspect net.onnx --data inputs.npz\n  onnx-condense inspect epoch1.onnx epoch10.onnx epoch100.onnx --data inputs.npz\n',
+    )
+    .action(async (models: string[], options: InspectOptions & CliOptions) => {
+      code = await inspectCommand(models, withImages(options), streams);
+    });
   for (const [name, command] of [
     ['reduce', reduce],
     ['sweep', sweep],
     ['distill', distill],
     ['verify', verify],
     ['bench', bench],
+    ['inspect', inspect],
   ] as const) {
     command.exitOverride().showHelpAfterError(`(onnx-condense ${name} --help shows the options)`);
     for (const spec of OPTIONS) {
