@@ -118,7 +118,7 @@ function cliPage({ options, formats, providers, tolerances, exitCodes }) {
   return [
     NOTE,
     '# Command line',
-    '```sh\nonnx-condense [reduce] <model.onnx> <output.onnx> --data <spec>… [options]\nonnx-condense sweep <model.onnx> [output.onnx] --data <spec>… [options]\nonnx-condense distill <teacher.onnx> <student.onnx> <output.onnx> --data <spec>… [options]\nonnx-condense verify <a.onnx> <b.onnx> --data <spec>… [options]\nonnx-condense bench <model.onnx>… --data <spec>… [options]\nonnx-condense inspect <model.onnx>… --data <spec>… [options]\n```',
+    '```sh\nonnx-condense [reduce] <model.onnx> <output.onnx> --data <spec>… [options]\nonnx-condense sweep <model.onnx> [output.onnx] --data <spec>… [options]\nonnx-condense distill <teacher.onnx> <student.onnx> <output.onnx> --data <spec>… [options]\nonnx-condense verify <a.onnx> <b.onnx> --data <spec>… [options]\nonnx-condense bench <model.onnx>… --data <spec>… [options]\nonnx-condense inspect <model.onnx>… --data <spec>… [options]\nonnx-condense diff <a.onnx> <b.onnx> [options]\n```',
     'Tables and messages for people go to stderr. With `--json`, stdout holds exactly one JSON document with a `schemaVersion`.',
     '## reduce',
     'Makes a smaller model, checks it, and writes it only if the check passes. It is the default command: its name may be left out.',
@@ -141,6 +141,10 @@ function cliPage({ options, formats, providers, tolerances, exitCodes }) {
     'Several models must have the same layers, as checkpoints of one training have: collinear neurons and the rank then stand side by side, one column for each, and no errors are predicted. ' +
       'Every node that is left alone is listed with its reason ([refusals.md](refusals.md)). Nothing is made, so no row is set aside for a check.',
     optionsOf('inspect'),
+    '## diff',
+    'Shows what differs between two models: nodes that are gone (`-`), new (`+`) or changed (`~`), with the shapes of the constants that they read, and the totals of nodes, parameters, MACs and bytes. ' +
+      'Nodes are the same where an output has the same name, else where they are called the same; constants are the same by their names. The exit code is 0 whether or not the models differ.',
+    optionsOf('diff'),
     '## Calibration data',
     'A specification given to `--data` or `--test` is one of these; [data.md](data.md) has an example of each.',
     formatTable(formats),

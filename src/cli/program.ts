@@ -1,6 +1,7 @@
 import { Command, CommanderError, Option } from 'commander';
 import { CondenseError, ExitCode, formatDiagnostic, type Diagnostic } from '../diagnostics/diagnostic.js';
 import type { BenchOptions } from '../condense/bench.js';
+import type { DiffOptions } from '../condense/diff.js';
 import type { DistillOptions } from '../condense/distill.js';
 import type { InspectOptions } from '../condense/inspect.js';
 import type { SweepOptions } from '../condense/sweep.js';
@@ -10,6 +11,7 @@ import { BudgetError } from '../condense/budget-error.js';
 import { formatNodes } from '../report/format.js';
 import type { NodeReport } from '../report/report.js';
 import { benchCommand } from './bench.js';
+import { diffCommand } from './diff.js';
 import { distillCommand } from './distill.js';
 import { inspectCommand } from './inspect.js';
 import { OPTIONS, withImages, type CliOptions } from './options.js';
@@ -100,6 +102,15 @@ export async function run(argv: readonly string[], streams: Streams): Promise<nu
     .action(async (models: string[], options: InspectOptions & CliOptions) => {
       code = await inspectCommand(models, withImages(options), streams);
     });
+  const diff = program
+    .command('diff')
+    .description('what differs between two models: nodes, shapes of constants, parameters and work')
+    .argument('<a.onnx>')
+    .argument('<b.onnx>')
+    .addHelpText('after', '\nExample:\n  onnx-condense diff net.onnx small.onnx\n')
+    .action(async (a: string, b: string, options: DiffOptions & CliOptions) => {
+      code = await diffCommand(a, b, options, streams);
+    });
   for (const [name, command] of [
     ['reduce', reduce],
     ['sweep', sweep],
@@ -107,6 +118,7 @@ export async function run(argv: readonly string[], streams: Streams): Promise<nu
     ['verify', verify],
     ['bench', bench],
     ['inspect', inspect],
+    ['diff', diff],
   ] as const) {
     command.exitOverride().showHelpAfterError(`(onnx-condense ${name} --help shows the options)`);
     for (const spec of OPTIONS) {
