@@ -180,6 +180,31 @@ describe('inspect', () => {
     expectFigures(block!, await plainMoments(model, ['l']));
   });
 
+  it('channels of a convolution are read at all of their positions', async () => {
+    const model = buildModel({
+      inputs: [{ name: 'x', shape: ['rows', 1, 4, 4] }],
+      nodes: [
+        node('Conv', ['x', 'w', 'b'], ['h'], { kernel_shape: [2, 2] }, { name: 'conv' }),
+        node('Relu', ['h'], ['a']),
+        node('Flatten', ['a'], ['f']),
+        node('Gemm', ['f', 'v', 'c'], ['y'], {}, { name: 'fc' }),
+      ],
+      initializers: [
+        constant('w', [4, 1, 2, 2], [1, -1, 0.5, 2, 2, -2, 1, 4, 0, 0, 0, 0, 1, 1, 1, 1]),
+        constant('b', [4], [0.1, 0.2, 0.5, -50]),
+        ...[weights('v', [36, 3]), weights('c', [3])],
+      ],
+      outputs: [{ name: 'y', shape: ['rows', 3] }],
+    });
+    const x = { dtype: 'float32' as const, dims: [100, 1, 4, 4], data: normalRows(800).data };
+    const { models } = await run(model, { data: [writeNpz(inside(), 'images.npz', { x })] });
+    // The second is twice the first, the third is 0.5 everywhere, the last never fires.
+    expect(models[0]!.layers).toMatchObject([{ nodes: ['conv'], channels: 4, dead: 1, constant: 1, exact: 2 }]);
+    const { collinear, effectiveRank } = models[0]!.layers[0]!;
+    expect(collinear.map((c) => c.share)).toEqual([0.5, 0.5]);
+    expect(effectiveRank.map((r) => r.rank)).toEqual([1, 1, 1]);
+  });
+
   it('predicts errors that rise as the layer gets narrower', async () => {
     const report = await run(smoothNetwork({ hidden: 40 }));
     for (const { predicted } of report.models[0]!.layers) {
