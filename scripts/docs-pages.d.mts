@@ -1,7 +1,10 @@
 /** The lists in the code that pages of docs/ are made from. */
 export interface DocsSources {
   readonly refusals: Readonly<
-    Record<string, { readonly meaning: string; readonly limit: 'true' | 'open'; readonly why: string }>
+    Record<
+      string,
+      { readonly meaning: string; readonly limit: 'true' | 'open'; readonly why: string; readonly advice?: string }
+    >
   >;
   readonly options: readonly {
     readonly key: string;

@@ -13,6 +13,23 @@ const EXIT_MEANINGS = {
   Interrupted: 'interrupted; no half-written file is left',
 };
 
+const INSPECT_FIGURES = [
+  [
+    'rank',
+    'fewest principal directions that hold 99, 99.9 or 99.99 % of the variance of the neurons, where the weights behind read them',
+  ],
+  [
+    'cosine',
+    'share of the neurons with another one of at least this absolute cosine, not centred: what `--method cosine` would merge first',
+  ],
+  ['dead, constant', 'neurons that are as good as 0 on every row, and those with another value that never changes'],
+  ['exact', 'neurons that `--method exact` removes, for every input'],
+  [
+    'nrmse',
+    "predicted error of the model's outputs when this layer alone keeps 75, 50 or 25 % of its neurons, without the refit behind it; those of several layers add as squares",
+  ],
+];
+
 /**
  * @returns pages by their path in the repository
  */
@@ -32,10 +49,10 @@ export async function docsPages({ refusals, options, imageKeys, formats, provide
 function refusalsPage(refusals) {
   const refusalTable = (why, limit) =>
     table(
-      ['code', 'meaning', why],
+      ['code', 'meaning', why, 'what you can do'],
       Object.entries(refusals)
         .filter(([, refusal]) => refusal.limit === limit)
-        .map(([code, refusal]) => [`\`${code}\``, refusal.meaning, refusal.why]),
+        .map(([code, refusal]) => [`\`${code}\``, refusal.meaning, refusal.why, refusal.advice ?? '–']),
     );
   return [
     NOTE,
@@ -49,7 +66,7 @@ function refusalsPage(refusals) {
     '## Open',
     'Left alone today; a later version may lift it.',
     refusalTable('what it would take', 'open'),
-    'The table of a run prints the sentence and the culprits; `--json` carries all three parts at `nodes[].refusal`.',
+    'The table of a run prints the sentence and the culprits; `--json` carries all three parts at `nodes[].refusal`. `inspect` prints the other columns as well.',
   ].join('\n\n');
 }
 
@@ -101,7 +118,7 @@ function cliPage({ options, formats, providers, tolerances, exitCodes }) {
   return [
     NOTE,
     '# Command line',
-    '```sh\nonnx-condense [reduce] <model.onnx> <output.onnx> --data <spec>… [options]\nonnx-condense sweep <model.onnx> [output.onnx] --data <spec>… [options]\nonnx-condense distill <teacher.onnx> <student.onnx> <output.onnx> --data <spec>… [options]\nonnx-condense verify <a.onnx> <b.onnx> --data <spec>… [options]\nonnx-condense bench <model.onnx>… --data <spec>… [options]\n```',
+    '```sh\nonnx-condense [reduce] <model.onnx> <output.onnx> --data <spec>… [options]\nonnx-condense sweep <model.onnx> [output.onnx] --data <spec>… [options]\nonnx-condense distill <teacher.onnx> <student.onnx> <output.onnx> --data <spec>… [options]\nonnx-condense verify <a.onnx> <b.onnx> --data <spec>… [options]\nonnx-condense bench <model.onnx>… --data <spec>… [options]\nonnx-condense inspect <model.onnx>… --data <spec>… [options]\nonnx-condense diff <a.onnx> <b.onnx> [options]\n```',
     'Tables and messages for people go to stderr. With `--json`, stdout holds exactly one JSON document with a `schemaVersion`.',
     '## reduce',
     'Makes a smaller model, checks it, and writes it only if the check passes. It is the default command: its name may be left out.',
@@ -118,6 +135,16 @@ function cliPage({ options, formats, providers, tolerances, exitCodes }) {
     '## bench',
     'Times models that take the same inputs, in turn, and compares all with the first: latency, throughput, size, and the memory that each adds to a process of its own.',
     optionsOf('bench'),
+    '## inspect',
+    'Shows how condensed a model is and what could be removed, layer by layer. A layer is what is condensed as one: channels that several nodes share, as those of a residual stream, are one layer.',
+    table(['figure', 'meaning'], INSPECT_FIGURES),
+    'Several models must have the same layers, as checkpoints of one training have: collinear neurons and the rank then stand side by side, one column for each, and no errors are predicted. ' +
+      'Every node that is left alone is listed with its reason ([refusals.md](refusals.md)). Nothing is made, so no row is set aside for a check.',
+    optionsOf('inspect'),
+    '## diff',
+    'Shows what differs between two models: nodes that are gone (`-`), new (`+`) or changed (`~`), with the shapes of the constants that they read, and the totals of nodes, parameters, MACs and bytes. ' +
+      'Nodes are the same where an output has the same name, else where they are called the same; constants are the same by their names. The exit code is 0 whether or not the models differ.',
+    optionsOf('diff'),
     '## Calibration data',
     'A specification given to `--data` or `--test` is one of these; [data.md](data.md) has an example of each.',
     formatTable(formats),

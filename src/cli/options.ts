@@ -105,9 +105,11 @@ export interface OptionSpec {
 }
 
 /** The commands that take options from this list. */
-export const COMMANDS = ['reduce', 'sweep', 'distill', 'verify', 'bench'] as const;
+export const COMMANDS = ['reduce', 'sweep', 'distill', 'verify', 'bench', 'inspect', 'diff'] as const;
 export type CommandName = (typeof COMMANDS)[number];
 
+/** Those that run models on the user's data. */
+const RUNNING = ['reduce', 'sweep', 'distill', 'verify', 'bench', 'inspect'] as const;
 /** Those that check models. */
 const CHECKING = ['reduce', 'sweep', 'distill', 'verify'] as const;
 /** Those that make models. */
@@ -117,6 +119,8 @@ const WRITING = ['reduce', 'sweep', 'distill'] as const;
 const REDUCE = ['reduce'] as const;
 /** Those that train. */
 const LEARNING = ['reduce', 'distill'] as const;
+/** Those that look at channels. */
+const ANALYSING = [...MAKING, 'inspect'] as const;
 
 /** Every option of the commands: the parser, the help and the docs are made from this list. */
 export const OPTIONS: readonly OptionSpec[] = [
@@ -126,7 +130,14 @@ export const OPTIONS: readonly OptionSpec[] = [
     description: `calibration data, repeatable: ${DATA_FORMATS.map((f) => f.name).join(', ')}`,
     parse: collect,
     mandatory: true,
-    commands: COMMANDS,
+    commands: RUNNING,
+  },
+  {
+    key: 'data',
+    flags: '--data <spec>',
+    description: 'data with whose shapes MACs are counted (default: one row, and 1 for every other axis that is open)',
+    parse: collect,
+    commands: ['diff'],
   },
   {
     key: 'test',
@@ -147,28 +158,28 @@ export const OPTIONS: readonly OptionSpec[] = [
     flags: '--group <blocks|key>',
     description: 'keep neighbouring rows, or rows with the same value of a key, on one side',
     parse: group,
-    commands: WRITING,
+    commands: [...WRITING, 'inspect'],
   },
   {
     key: 'maxRows',
     flags: '--max-rows <n>',
     description: 'use a deterministic sample of n rows',
     parse: positiveInteger('--max-rows'),
-    commands: COMMANDS,
+    commands: RUNNING,
   },
   {
     key: 'imageSize',
     flags: '--image-size <n|HxW>',
     description: 'for a folder of images: height and width (default: those of the model)',
     parse: imageSize,
-    commands: COMMANDS,
+    commands: RUNNING,
   },
   {
     key: 'layout',
     flags: '--layout <nchw|nhwc>',
     description: 'for images: the order of the axes (default: as the model shows)',
     parse: oneOf('--layout', ['nchw', 'nhwc']),
-    commands: COMMANDS,
+    commands: RUNNING,
   },
   {
     key: 'scale',
@@ -176,35 +187,35 @@ export const OPTIONS: readonly OptionSpec[] = [
     description:
       'for images: x = (pixel * scale - mean) / std; one number or one for each channel, fractions like 1/127.5 allowed (default 1)',
     parse: numbers('--scale'),
-    commands: COMMANDS,
+    commands: RUNNING,
   },
   {
     key: 'mean',
     flags: '--mean <list>',
     description: 'for images, see --scale (default 0)',
     parse: numbers('--mean'),
-    commands: COMMANDS,
+    commands: RUNNING,
   },
   {
     key: 'std',
     flags: '--std <list>',
     description: 'for images, see --scale (default 1)',
     parse: numbers('--std'),
-    commands: COMMANDS,
+    commands: RUNNING,
   },
   {
     key: 'crop',
     flags: '--crop <center|none>',
     description: 'for images: fill the size and cut off what is over, or stretch (default center)',
     parse: oneOf('--crop', ['center', 'none']),
-    commands: COMMANDS,
+    commands: RUNNING,
   },
   {
     key: 'colours',
     flags: '--colours <rgb|bgr>',
     description: 'for images: the order of the channels (default rgb)',
     parse: oneOf('--colours', ['rgb', 'bgr']),
-    commands: COMMANDS,
+    commands: RUNNING,
   },
   {
     key: 'method',
@@ -452,14 +463,14 @@ export const OPTIONS: readonly OptionSpec[] = [
     flags: '--include <pattern>',
     description: 'only nodes whose name matches (* and ?), repeatable',
     parse: collect,
-    commands: MAKING,
+    commands: ANALYSING,
   },
   {
     key: 'exclude',
     flags: '--exclude <pattern>',
     description: 'no node whose name matches, repeatable',
     parse: collect,
-    commands: MAKING,
+    commands: ANALYSING,
   },
   {
     key: 'tolerance',
@@ -493,14 +504,14 @@ export const OPTIONS: readonly OptionSpec[] = [
     flags: '--provider <name>',
     description: `execution provider: ${PROVIDERS.join(', ')}, auto (default cpu)`,
     parse: oneOf('--provider', [...PROVIDERS, 'auto']),
-    commands: COMMANDS,
+    commands: RUNNING,
   },
   {
     key: 'batch',
     flags: '--batch <n>',
     description: 'rows per run (default: by --memory)',
     parse: positiveInteger('--batch'),
-    commands: CHECKING,
+    commands: [...CHECKING, 'inspect'],
   },
   {
     key: 'batch',
@@ -522,14 +533,14 @@ export const OPTIONS: readonly OptionSpec[] = [
     description:
       'positions of each map that a row contributes at a convolution (default: by rows and features, at least 49)',
     parse: positiveInteger('--positions'),
-    commands: MAKING,
+    commands: ANALYSING,
   },
   {
     key: 'memory',
     flags: '--memory <size>',
     description: 'for cached values and batches (default 2GB)',
     parse: bytes('--memory'),
-    commands: WRITING,
+    commands: [...WRITING, 'inspect'],
   },
   {
     key: 'gate',

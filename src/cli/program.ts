@@ -1,7 +1,9 @@
 import { Command, CommanderError, Option } from 'commander';
 import { CondenseError, ExitCode, formatDiagnostic, type Diagnostic } from '../diagnostics/diagnostic.js';
 import type { BenchOptions } from '../condense/bench.js';
+import type { DiffOptions } from '../condense/diff.js';
 import type { DistillOptions } from '../condense/distill.js';
+import type { InspectOptions } from '../condense/inspect.js';
 import type { SweepOptions } from '../condense/sweep.js';
 import type { VerifyOptions } from '../condense/verify.js';
 import { VERSION } from '../version.js';
@@ -9,8 +11,10 @@ import { BudgetError } from '../condense/budget-error.js';
 import { formatNodes } from '../report/format.js';
 import type { NodeReport } from '../report/report.js';
 import { benchCommand } from './bench.js';
+import { diffCommand } from './diff.js';
 import { distillCommand } from './distill.js';
 import { Interrupts } from './interrupts.js';
+import { inspectCommand } from './inspect.js';
 import { OPTIONS, withImages, type CliOptions } from './options.js';
 import { reduceCommand, type ReduceOptions } from './reduce.js';
 import { sweepCommand } from './sweep.js';
@@ -96,12 +100,34 @@ export async function run(
     .action(async (models: string[], options: BenchOptions & CliOptions) => {
       code = await benchCommand(models, withImages(options), streams);
     });
+  const inspect = program
+    .command('inspect')
+    .description('how condensed each layer is, what could be removed from it, and why others are left alone')
+    .argument('<model.onnx...>')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  onnx-condense inspect net.onnx --data inputs.npz\n  onnx-condense inspect epoch1.onnx epoch10.onnx epoch100.onnx --data inputs.npz\n',
+    )
+    .action(async (models: string[], options: InspectOptions & CliOptions) => {
+      code = await inspectCommand(models, withImages(options), streams);
+    });
+  const diff = program
+    .command('diff')
+    .description('what differs between two models: nodes, shapes of constants, parameters and work')
+    .argument('<a.onnx>')
+    .argument('<b.onnx>')
+    .addHelpText('after', '\nExample:\n  onnx-condense diff net.onnx small.onnx\n')
+    .action(async (a: string, b: string, options: DiffOptions & CliOptions) => {
+      code = await diffCommand(a, b, options, streams);
+    });
   for (const [name, command] of [
     ['reduce', reduce],
     ['sweep', sweep],
     ['distill', distill],
     ['verify', verify],
     ['bench', bench],
+    ['inspect', inspect],
+    ['diff', diff],
   ] as const) {
     command.exitOverride().showHelpAfterError(`(onnx-condense ${name} --help shows the options)`);
     for (const spec of OPTIONS) {

@@ -1,18 +1,20 @@
 /** How long the steps of a run take. */
 export class Clock {
   private readonly started = performance.now();
-  private readonly steps: Record<string, number> = {};
+  private readonly milliseconds: Record<string, number> = {};
 
+  /** Times of the same name add up. */
   async timed<T>(name: string, work: () => Promise<T>): Promise<T> {
     const start = performance.now();
     const result = await work();
-    this.steps[name] = rounded((this.steps[name] ?? 0) * 1000 + performance.now() - start);
+    this.milliseconds[name] = (this.milliseconds[name] ?? 0) + performance.now() - start;
     return result;
   }
 
   /** Seconds by step, and those since the beginning as `total`. */
   seconds(): Readonly<Record<string, number>> {
-    return { ...this.steps, total: rounded(performance.now() - this.started) };
+    const all = { ...this.milliseconds, total: performance.now() - this.started };
+    return Object.fromEntries(Object.entries(all).map(([name, ms]) => [name, rounded(ms)]));
   }
 }
 

@@ -1,11 +1,11 @@
 import type { Moments } from '../calibration/moments.js';
-import { featuresByChannel, presence, sitesOfSpace, type Site } from '../channels/sites.js';
+import { featuresByChannel, type Site } from '../channels/sites.js';
 import { label } from '../channels/tracker.js';
 import { FIXED, type ChannelAnalysis, type ChannelSpace } from '../channels/types.js';
 import { readWeight } from '../channels/weights.js';
 import type { Model } from '../graph/ir.js';
-import type { Matrix } from '../linalg/matrix.js';
 import type { Blas } from '../runtime/blas.js';
+import { channelMoments } from '../select/channel-moments.js';
 import { mergeByCosine } from '../select/cosine.js';
 import type { Reduction } from '../../passes/cut-channels.js';
 import type { Absorption } from '../select/span.js';
@@ -27,7 +27,7 @@ export async function cosineReduction(
   for (const space of analysis.spaces) {
     const threshold = thresholdOf(space, thresholds);
     if (threshold === undefined) continue;
-    const { leader } = mergeByCosine(channelMoments(space, moments), weightNorms(model, space), threshold);
+    const { leader } = mergeByCosine(channelMoments(space, moments, false), weightNorms(model, space), threshold);
     space.channels.forEach((c, i) => {
       if (leader[i] === i) return;
       keep[c] = 0;
@@ -39,30 +39,6 @@ export async function cosineReduction(
     keep,
     absorbed: await absorbAll(model, analysis, keep, (site) => absorption(site, leaderOf, moments(site)), blas),
   };
-}
-
-/**
- * Uncentred moments of the channels, added over the sites that read them and over the features of a channel. Channels that are read at
- * different places cannot stand in for each other: their product is left at 0.
- */
-function channelMoments(space: ChannelSpace, moments: (site: Site) => Moments): Matrix {
-  const n = space.channels.length;
-  const data = new Float64Array(n * n);
-  const read = presence(space);
-  for (const site of sitesOfSpace(space)) {
-    const G = moments(site).xx(false);
-    const features = featuresByChannel(site);
-    const lists = Array.from(space.channels, (c) => features.get(c) ?? []);
-    for (let i = 0; i < n; i++) {
-      for (let j = 0; j <= i; j++) {
-        if (read[i] !== read[j]) continue;
-        const sum = lists[i]!.reduce((s, f, o) => s + G.data[f * G.cols + lists[j]![o]!]!, 0);
-        data[i * n + j] = data[i * n + j]! + sum;
-        if (i !== j) data[j * n + i] = data[j * n + i]! + sum;
-      }
-    }
-  }
-  return { rows: n, cols: n, data };
 }
 
 function thresholdOf(space: ChannelSpace, thresholds: Thresholds): number | undefined {

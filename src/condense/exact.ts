@@ -17,6 +17,7 @@ import { held, readWeight } from '../channels/weights.js';
 import type { Moments } from '../calibration/moments.js';
 import type { Matrix } from '../linalg/matrix.js';
 import type { Blas } from '../runtime/blas.js';
+import { constantChannels } from '../select/channel-moments.js';
 import { duplicateRows } from '../select/exact.js';
 import type { Reduction } from '../../passes/cut-channels.js';
 import type { Absorption } from '../select/span.js';
@@ -179,20 +180,13 @@ function unreadChannels(model: Model, space: ChannelSpace): Set<number> {
 
 /** Adds what the sample shows: no variance, or collinear with another channel at every site of the space. */
 function fatesFromData(space: ChannelSpace, moments: (site: Site) => Moments, fates: Map<number, Fate>): void {
-  const sites = sitesOfSpace(space).map((site) => {
-    const m = moments(site);
-    return { G: m.xx(false), C: m.xx(true), features: featuresByChannel(site) };
-  });
+  const sites = sitesOfSpace(space).map((site) => ({ G: moments(site).xx(false), features: featuresByChannel(site) }));
   const energy = (M: Matrix, list: readonly number[]): number =>
     list.reduce((sum, f) => sum + M.data[f * M.cols + f]!, 0);
   const read = new Map(presence(space).map((key, i) => [space.channels[i]!, key]));
   const open = [...space.channels].filter((c) => !fates.has(c));
-  for (const c of open) {
-    const constant = sites.every(({ G, C, features }) =>
-      (features.get(c) ?? []).every((f) => energy(C, [f]) <= 1e-12 * Math.max(energy(G, [f]), 1e-12)),
-    );
-    if (constant) fates.set(c, { kind: 'constant' });
-  }
+  const constant = constantChannels(space, moments);
+  for (const c of open) if (constant.has(c)) fates.set(c, { kind: 'constant' });
   const leaders: number[] = [];
   for (const c of open) {
     if (fates.has(c)) continue;

@@ -188,7 +188,8 @@ async function shapesOf(
   return { shapes: await probeShapes(model, feeds, session), rows };
 }
 
-function warningsOf({ analysis, providerNotes }: Prepared, fit: number): DataNote[] {
+/** What the report should warn of before any result is looked at. @param fit rows to fit */
+export function warningsOf({ analysis, providerNotes }: Prepared, fit: number): DataNote[] {
   const widest = condensingSites(analysis).reduce((most, s) => Math.max(most, s.features.length), 0);
   return [
     ...(fit < 5 * widest ? [rowsAreFew(fit, widest)] : []),

@@ -105,7 +105,7 @@ export interface CondenseOptions extends LearningOptions {
 
 /** One step of the work. `done` and `total` count rows or nodes where they are there. */
 export interface ProgressEvent {
-  readonly stage: 'calibrate' | 'plan' | 'select' | 'refit' | 'verify' | 'sweep' | 'distill';
+  readonly stage: 'calibrate' | 'plan' | 'select' | 'refit' | 'verify' | 'sweep' | 'distill' | 'inspect';
   readonly message: string;
   readonly done?: number;
   readonly total?: number;

@@ -86,13 +86,14 @@ export function dataInputs(model: Model): InputSpec[] {
 /**
  * Reads and splits the data, asks for shapes and analyses the channels.
  * @param unshare whether shared constants may be copied where that frees channels
+ * @param check whether rows are set aside for a check; without it every row may be fitted
  * @throws CondenseError for anything wrong with the input
  */
 export async function prepare(
   model: Model,
   options: CondenseOptions,
   blas: Blas,
-  { unshare = true }: { readonly unshare?: boolean } = {},
+  { unshare = true, check = true }: { readonly unshare?: boolean; readonly check?: boolean } = {},
 ): Promise<Prepared> {
   checkOutputNames(model, options.classes);
   const judgement = await judgementOf(options);
@@ -102,7 +103,7 @@ export async function prepare(
   const { provider, notes } = await resolveProvider(options.provider ?? 'cpu');
   const session: SessionOptions = { provider };
   const memory = options.memory ?? DEFAULT_MEMORY;
-  const rows = await loadRows(shared, options);
+  const rows = await loadRows(shared, options, check);
   const probe = Array.from({ length: rows.fitData.fixedBatch ?? Math.min(PROBE_ROWS, rows.fitData.rows) }, (_, i) => i);
   const feeds = gatherRows(rows.fitData, probe);
   const shapes = await probeShapes(shared, feeds, session);
@@ -139,19 +140,25 @@ export async function prepare(
   };
 }
 
-/** Reads the data and divides its rows into their three parts. @throws CondenseError for anything wrong with it */
+/**
+ * Reads the data and divides its rows into their three parts.
+ * @param check whether there is a third part
+ * @throws CondenseError for anything wrong with it
+ */
 export async function loadRows(
   model: Model,
   options: Pick<CondenseOptions, 'data' | 'test' | 'holdout' | 'group' | 'maxRows' | 'images'>,
+  check = true,
 ): Promise<Omit<CalibrationRows, 'batch' | 'stack'>> {
   const inputs = dataInputs(model);
   const fitData = await loadDataset(options.data, inputs, { maxRows: options.maxRows, images: options.images });
   const grouping = groupingOf(fitData, options.group);
   const separate =
     options.test === undefined ? undefined : await loadDataset(options.test, inputs, { images: options.images });
-  const split = splitRows(fitData.rows, separate === undefined ? (options.holdout ?? DEFAULT_HOLDOUT) : 0, grouping);
+  const cut = check && separate === undefined;
+  const split = splitRows(fitData.rows, cut ? (options.holdout ?? DEFAULT_HOLDOUT) : 0, grouping);
   const least = (fitData.fixedBatch ?? 1) * 2;
-  if (split.fit.length < least || (separate === undefined && split.check.length < (fitData.fixedBatch ?? 1))) {
+  if (split.fit.length < least || (cut && split.check.length < (fitData.fixedBatch ?? 1))) {
     raise(dataTooFewRows(fitData.rows));
   }
   const foldOf = assignFolds(fitData.rows, split.fit, FOLDS, grouping);

@@ -1,5 +1,8 @@
 import { analyseChannels } from '../channels/analysis.js';
+import { FIXED, type ChannelAnalysis } from '../channels/types.js';
+import type { Model } from '../graph/ir.js';
 import { probeShapes } from '../runtime/shapes.js';
+import type { Reduction } from '../../passes/cut-channels.js';
 import { exactReduction } from './exact.js';
 import { collectModelMoments } from './model-moments.js';
 import { nameFilter } from './names.js';
@@ -7,10 +10,62 @@ import type { CondenseOptions } from './options.js';
 import { ALL_FOLDS, batchesOf, type Prepared } from './prepare.js';
 import { applyCut, type PassNote, type Reduced } from './reduced.js';
 
+/** One cut of `exact`. */
+interface Round {
+  /** What was found in the model as the rounds before left it. */
+  readonly reduction: Reduction;
+  /** That model after the cut. */
+  readonly model: Model;
+  readonly passes: readonly PassNote[];
+}
+
 /** Reduces by `exact`: rounds over the whole graph until nothing more is found, since merged inputs make new duplicates behind them. */
 export async function reduceExactly(prepared: Prepared, options: CondenseOptions): Promise<Reduced> {
-  const evidence = options.evidence ?? 'weights';
   const passes: PassNote[] = [];
+  let model = prepared.original;
+  for await (const round of rounds(prepared, options)) {
+    passes.push(...round.passes);
+    model = round.model;
+  }
+  const changed = passes.some((p) => p.changed);
+  return { model: changed ? model : prepared.input, passes, warnings: [] };
+}
+
+/** How many channels `exact` removes from each space of the model as it was prepared. */
+export async function countExact(prepared: Prepared, options: CondenseOptions): Promise<Int32Array> {
+  const { spaces, spaceOf, channelCount } = prepared.analysis;
+  const removed = new Int32Array(spaces.length);
+  // The channels of a round by those of the model as it was prepared: each analysis numbers them anew.
+  let origin: Int32Array = Int32Array.from({ length: channelCount }, (_, c) => c);
+  let before: Reduction | undefined;
+  for await (const { reduction } of rounds(prepared, options)) {
+    const { analysis, keep } = reduction;
+    if (before !== undefined) origin = originAfter(before, analysis, origin);
+    keep.forEach((stays, c) => {
+      const space = stays === 1 ? -1 : (spaceOf[origin[c]!] ?? -1);
+      if (space >= 0) removed[space] = removed[space]! + 1;
+    });
+    before = reduction;
+  }
+  return removed;
+}
+
+/** What `origin` says of the channels before a cut, for the numbers that the analysis after it gives: axes lose indices, and keep their order. */
+function originAfter({ analysis: before, keep }: Reduction, after: ChannelAnalysis, origin: Int32Array): Int32Array {
+  const channels = new Map(before.targets.map(({ node, channels }) => [node.outputs[0], channels]));
+  const result = new Int32Array(after.channelCount).fill(FIXED);
+  for (const { node, channels: now } of after.targets) {
+    const left = channels.get(node.outputs[0])?.filter((c) => c === FIXED || keep[c] === 1);
+    now?.forEach((c, i) => {
+      const was = left?.[i] ?? FIXED;
+      if (c !== FIXED && was !== FIXED) result[c] = origin[was]!;
+    });
+  }
+  return result;
+}
+
+async function* rounds(prepared: Prepared, options: CondenseOptions): AsyncGenerator<Round> {
+  const evidence = options.evidence ?? 'weights';
   let model = prepared.original;
   let analysis = prepared.analysis;
   const batches = batchesOf(prepared.data, ALL_FOLDS, () => 0);
@@ -22,12 +77,10 @@ export async function reduceExactly(prepared: Prepared, options: CondenseOptions
     const moments = await collectModelMoments(current, few, options);
     const reduction = await exactReduction(model, analysis, moments.all, evidence, prepared.blas);
     const cut = await applyCut(model, reduction);
-    passes.push(...cut.passes);
-    if (!cut.changed) break;
     model = cut.model;
+    yield { reduction, model, passes: cut.passes };
+    if (!cut.changed) break;
     const shapes = await probeShapes(model, batches[0]!.feeds, prepared.session);
     analysis = analyseChannels(model, shapes, nameFilter(options.include, options.exclude));
   }
-  const changed = passes.some((p) => p.changed);
-  return { model: changed ? model : prepared.input, passes, warnings: [] };
 }

@@ -44,17 +44,25 @@ export class SpanModel {
     private readonly bases: StreamBasis,
     private readonly ridge: (site: Site) => number,
     private readonly ordered: readonly OrderedSpace[],
+    /** Of the sites of the model as it came, in no other basis. */
+    readonly moments: ModelMoments,
   ) {}
 
   /**
    * Collects the statistics in one pass over the data.
    * @param plain with the consumers in the views in which they are to be read
    * @param fixed widths that are set, by space
+   * @param also sites whose moments the caller wants beside those that are read here
    */
-  static async open(plain: Prepared, options: CondenseOptions, fixed: ReadonlyMap<number, number>): Promise<SpanModel> {
+  static async open(
+    plain: Prepared,
+    options: CondenseOptions,
+    fixed: ReadonlyMap<number, number>,
+    also: readonly Site[] = [],
+  ): Promise<SpanModel> {
     const { blas, analysis: views } = plain;
     const pooled = beforePooling(plain.original, views, plain.shapes);
-    const sites = [views, withConsumers(views, pooled)].flatMap(condensingSites);
+    const sites = [...also, ...[views, withConsumers(views, pooled)].flatMap(condensingSites)];
     const collected = await collectModelMoments(
       plain,
       batchesOf(plain.data, ALL_FOLDS, (fold) => (fold === VALIDATION ? 1 : 0)),
@@ -87,7 +95,7 @@ export class SpanModel {
       });
       ordered.push(await orderSpace(model, space, moments.all, options.select ?? 'eliminate', blas, ridge));
     }
-    return new SpanModel({ ...plain, analysis }, options, bases, ridge, ordered);
+    return new SpanModel({ ...plain, analysis }, options, bases, ridge, ordered, collected);
   }
 
   /** The predicted error of the outputs by the width of each space, from trials on validation rows. */

@@ -176,6 +176,20 @@ export function rowsAreFew(rows: number, widest: number): DataNote {
   };
 }
 
+export function openAxes(inputs: readonly string[]): DataNote {
+  return {
+    code: 'AXES_OPEN',
+    message: `shapes are open beyond the rows (${inputs.join(', ')}): MACs are counted with 1 for each such axis; --data gives others`,
+  };
+}
+
+export function macsUnknown(file: string | undefined): DataNote {
+  return {
+    code: 'MACS_UNKNOWN',
+    message: `MACs are not counted: ${file ?? 'the model'} does not run on inputs of its smallest shapes; --data gives others`,
+  };
+}
+
 export function overfitted(node: string, ratio: number): DataNote {
   return {
     code: 'OVERFITTED',

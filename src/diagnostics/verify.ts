@@ -28,6 +28,21 @@ export function interfacesDiffer(what: string): Diagnostic {
   };
 }
 
+export function layersDiffer(
+  file: string,
+  layer: number,
+  own: string | undefined,
+  first: string | undefined,
+): Diagnostic {
+  return {
+    code: 'LAYERS_DIFFER',
+    message: `the models cannot be compared layer by layer: layer ${layer} is ${own ?? 'none'}, in the first model ${first ?? 'none'}`,
+    where: file,
+    advice: 'Give checkpoints of one training, or inspect the models one by one.',
+    exitCode: ExitCode.Usage,
+  };
+}
+
 export function metricNotFound(file: string): Diagnostic {
   return {
     code: 'METRIC_NOT_FOUND',

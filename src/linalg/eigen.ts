@@ -18,11 +18,12 @@ const MOST_STEPS = 60;
 export function symmetricEigen(A: Matrix): SymmetricEigen {
   const n = A.rows;
   const Z = Float64Array.from(A.data);
-  const { diagonal, beside } = tridiagonalise(Z, n);
+  const { reflections: diagonal, beside } = tridiagonalise(Z, n);
+  accumulate(Z, diagonal, n);
   // The iteration turns pairs of vectors: as rows they lie together in memory.
   const V = new Float64Array(n * n);
   for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) V[j * n + i] = Z[i * n + j]!;
-  diagonalise(diagonal, beside, V, n);
+  diagonalise(diagonal, beside, V, n, n);
   const order = Array.from(diagonal.keys()).sort((a, b) => diagonal[b]! - diagonal[a]!);
   const vectors = zeros(n, n);
   order.forEach((from, to) => {
@@ -31,8 +32,21 @@ export function symmetricEigen(A: Matrix): SymmetricEigen {
   return { values: Float64Array.from(order, (i) => diagonal[i]!), vectors };
 }
 
-/** Replaces Z by the orthogonal matrix that makes it tridiagonal; beside[i] stands between diagonal i − 1 and i. */
-function tridiagonalise(Z: Float64Array, n: number): { diagonal: Float64Array; beside: Float64Array } {
+/** The eigenvalues alone, descending: about a third of the work at many rows. The lower triangle is read. */
+export function symmetricEigenvalues(A: Matrix): Float64Array {
+  const n = A.rows;
+  const Z = Float64Array.from(A.data);
+  const { beside } = tridiagonalise(Z, n);
+  const diagonal = Float64Array.from({ length: n }, (_, i) => Z[i * n + i]!);
+  diagonalise(diagonal, beside, new Float64Array(0), n, 0);
+  return diagonal.sort().reverse();
+}
+
+/**
+ * Householder's reduction: leaves the diagonal of the tridiagonal matrix in that of Z and the reflections in its triangles, with their sizes in
+ * `reflections` (0 for none), from which `accumulate` makes the orthogonal matrix. beside[i] stands between diagonal i − 1 and i.
+ */
+function tridiagonalise(Z: Float64Array, n: number): { reflections: Float64Array; beside: Float64Array } {
   const d = new Float64Array(n);
   const e = new Float64Array(n);
   for (let i = n - 1; i > 0; i--) {
@@ -80,11 +94,10 @@ function tridiagonalise(Z: Float64Array, n: number): { diagonal: Float64Array; b
     }
     d[i] = h;
   }
-  accumulate(Z, d, n);
-  return { diagonal: d, beside: e };
+  return { reflections: d, beside: e };
 }
 
-/** Multiplies the reflections out; the diagonal goes into d. */
+/** Replaces Z by the product of the reflections; the diagonal goes into d, where their sizes were. */
 function accumulate(Z: Float64Array, d: Float64Array, n: number): void {
   const g = new Float64Array(n);
   d[0] = 0;
@@ -106,8 +119,8 @@ function accumulate(Z: Float64Array, d: Float64Array, n: number): void {
   }
 }
 
-/** QL with implicit shifts on the tridiagonal matrix; the rows of V turn along. */
-function diagonalise(d: Float64Array, e: Float64Array, V: Float64Array, n: number): void {
+/** QL with implicit shifts on the tridiagonal matrix; the rows of V, each of `length` numbers, turn along. */
+function diagonalise(d: Float64Array, e: Float64Array, V: Float64Array, n: number, length: number): void {
   e.copyWithin(0, 1);
   if (n > 0) e[n - 1] = 0;
   // What is nothing beside the largest row is nothing: a matrix of low rank has diagonals of rounding noise.
@@ -140,7 +153,7 @@ function diagonalise(d: Float64Array, e: Float64Array, V: Float64Array, n: numbe
         p = s * r;
         d[i + 1] = g + p;
         g = c * r - b;
-        turn(V, i * n, (i + 1) * n, n, c, s);
+        turn(V, i * length, (i + 1) * length, length, c, s);
       }
       if (r === 0 && i >= l) continue;
       d[l] = d[l]! - p;

@@ -1,14 +1,11 @@
-import path from 'node:path';
 import type { BenchReport } from './bench-report.js';
+import { modelNames } from './model-names.js';
 import { formatTable } from './table.js';
 
 /** The tables of `bench`: the models, and how they ran. */
 export function formatBench({ models, batches, provider, warnings }: BenchReport, width: number): string[] {
   const right = (title: string) => ({ title, align: 'right' as const });
-  const bases = models.map(({ file }, i) => (file === null ? `model ${i + 1}` : path.basename(file)));
-  // Folders tell apart what is called the same.
-  const alike = new Set(bases).size < bases.length;
-  const names = models.map(({ file }, i) => (alike && file !== null ? file : bases[i]!));
+  const names = modelNames(models);
   const megabytes = (bytes: number | null): string => (bytes === null ? '-' : (bytes / 1e6).toPrecision(3));
   const ratio = (value: number): string => value.toFixed(2);
   return [

@@ -12,6 +12,34 @@ export interface FormatOptions {
   readonly width: number;
 }
 
+/** A function that colours text, or leaves it as it is. */
+export function painter(colour: boolean): (format: Parameters<typeof styleText>[0], text: string) => string {
+  return (format, text) => (colour ? styleText(format, text) : text);
+}
+
+/** Figures before and after, with the share that is left. Those that one side lacks are left out. @param more rows of another kind below */
+export function formatSizes(
+  figures: readonly (readonly [title: string, before: number | null | undefined, after: number | null | undefined])[],
+  width: number,
+  more: readonly (readonly string[])[] = [],
+): string[] {
+  const rows = figures.flatMap(([title, a, b]) =>
+    typeof a !== 'number' || typeof b !== 'number'
+      ? []
+      : [[title, String(a), String(b), a === 0 ? '' : `${((100 * b) / a).toFixed(1)} %`]],
+  );
+  return formatTable(
+    [
+      { title: '' },
+      { title: 'before', align: 'right' },
+      { title: 'after', align: 'right' },
+      { title: '', align: 'right' },
+    ],
+    [...rows, ...more],
+    width,
+  );
+}
+
 /** Every Gemm, MatMul and Conv with its width, or the reason why it was left. */
 export function formatNodes(nodes: readonly NodeReport[], width: number): string[] {
   return formatTable(
@@ -37,34 +65,20 @@ export function formatNodes(nodes: readonly NodeReport[], width: number): string
 
 /** The table of nodes, the sizes and the errors of a reduction. */
 export function formatCondenseReport(report: CondenseReport, { colour, width }: FormatOptions): string[] {
-  const paint = (format: Parameters<typeof styleText>[0], text: string): string =>
-    colour ? styleText(format, text) : text;
+  const paint = painter(colour);
   const lines = formatNodes(report.nodes, width);
   const before = report.input.size;
   const after = report.output.size;
-  const change = (a: number, b: number): string[] => [
-    String(a),
-    String(b),
-    a === 0 ? '' : `${((100 * b) / a).toFixed(1)} %`,
-  ];
   lines.push(
     '',
-    ...formatTable(
+    ...formatSizes(
       [
-        { title: '' },
-        { title: 'before', align: 'right' },
-        { title: 'after', align: 'right' },
-        { title: '', align: 'right' },
-      ],
-      [
-        ['parameters', ...change(before.parameters, after.parameters)],
-        ['MACs per row', ...change(before.macs, after.macs)],
-        ...(before.bytes === undefined || after.bytes === undefined
-          ? []
-          : [['bytes', ...change(before.bytes, after.bytes)]]),
-        ...(report.latency === undefined ? [] : [latencyRow(report.latency)]),
+        ['parameters', before.parameters, after.parameters],
+        ['MACs per row', before.macs, after.macs],
+        ['bytes', before.bytes, after.bytes],
       ],
       width,
+      report.latency === undefined ? [] : [latencyRow(report.latency)],
     ),
   );
   for (const training of report.training ?? []) lines.push('', ...formatTraining(training, width));
@@ -86,8 +100,7 @@ function latencyRow({ batch, before, after, speedup }: LatencyReport): string[] 
 
 /** The figures of a check. */
 export function formatVerification(report: VerificationReport, { colour, width }: FormatOptions): string[] {
-  const paint = (format: Parameters<typeof styleText>[0], text: string): string =>
-    colour ? styleText(format, text) : text;
+  const paint = painter(colour);
   const number = (value: number | null): string => (value === null ? '-' : value === 0 ? '0' : value.toPrecision(3));
   const share = (value: number | null): string => (value === null ? '-' : `${(100 * value).toFixed(2)} %`);
   const lines = formatTable(

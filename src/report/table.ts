@@ -18,8 +18,13 @@ export function formatTable(columns: readonly Column[], rows: readonly (readonly
       if (last && columns[i]!.align !== 'right') text += cell;
       else text += (columns[i]!.align === 'right' ? gap + cell : cell + gap) + (last ? '' : '  ');
     });
-    const limit = Math.max(width, 40);
-    return plain(text) > limit && text === stripVTControlCharacters(text) ? `${text.slice(0, limit - 1)}…` : text;
+    return text === stripVTControlCharacters(text) ? cutToWidth(text, width) : text;
   };
   return [line(columns.map((c) => c.title)), ...rows.map(line)];
+}
+
+/** A line without colour codes in at most `width` columns, of which there are at least 40. */
+export function cutToWidth(text: string, width: number): string {
+  const limit = Math.max(width, 40);
+  return text.length > limit ? `${text.slice(0, limit - 1)}…` : text;
 }

@@ -18,7 +18,7 @@ export interface CosineMerge {
  */
 export function mergeByCosine(G: Matrix, weightNorms: Float64Array, threshold: number): CosineMerge {
   const n = G.rows;
-  const energy = Float64Array.from({ length: n }, (_, i) => Math.max(0, G.data[i * n + i]!));
+  const energy = energiesOf(G);
   const order = Array.from({ length: n }, (_, i) => i).sort(
     (a, b) => energy[b]! * weightNorms[b]! - energy[a]! * weightNorms[a]! || a - b,
   );
@@ -29,8 +29,7 @@ export function mergeByCosine(G: Matrix, weightNorms: Float64Array, threshold: n
     let best = -1;
     let bestCosine = 0;
     for (const r of leaders) {
-      const product = energy[j]! * energy[r]!;
-      const cosine = product > 0 ? Math.abs(G.data[j * n + r]!) / Math.sqrt(product) : 0;
+      const cosine = absoluteCosine(G, energy, j, r);
       if (cosine > bestCosine) {
         best = r;
         bestCosine = cosine;
@@ -46,4 +45,30 @@ export function mergeByCosine(G: Matrix, weightNorms: Float64Array, threshold: n
     factor[j] = energy[best]! > 0 ? G.data[j * n + best]! / energy[best]! : 0;
   }
   return { leader, factor };
+}
+
+/**
+ * |s| of each channel with the one that is nearest to collinear with it; 0 for a channel that is silent, or alone.
+ * @param G n × n, uncentred
+ */
+export function partnerCosines(G: Matrix): Float64Array {
+  const energy = energiesOf(G);
+  const best = new Float64Array(G.rows);
+  for (let i = 0; i < G.rows; i++) {
+    for (let j = 0; j < i; j++) {
+      const cosine = absoluteCosine(G, energy, i, j);
+      best[i] = Math.max(best[i]!, cosine);
+      best[j] = Math.max(best[j]!, cosine);
+    }
+  }
+  return best;
+}
+
+function energiesOf(G: Matrix): Float64Array {
+  return Float64Array.from({ length: G.rows }, (_, i) => Math.max(0, G.data[i * G.cols + i]!));
+}
+
+function absoluteCosine(G: Matrix, energy: Float64Array, i: number, j: number): number {
+  const product = energy[i]! * energy[j]!;
+  return product > 0 ? Math.abs(G.data[i * G.cols + j]!) / Math.sqrt(product) : 0;
 }

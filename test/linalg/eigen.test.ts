@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { symmetricEigen } from '../../src/linalg/eigen.js';
+import { symmetricEigen, symmetricEigenvalues } from '../../src/linalg/eigen.js';
 import { fromRows, type Matrix } from '../../src/linalg/matrix.js';
 import { randomCovariance } from '../matrices.js';
 
@@ -47,5 +47,21 @@ describe('symmetricEigen', () => {
     expect([...symmetricEigen(A).values.slice(4)].every((v) => Math.abs(v) < 1e-11)).toBe(true);
     const identity = { rows: 5, cols: 5, data: Float64Array.from({ length: 25 }, (_, i) => (i % 6 === 0 ? 1 : 0)) };
     expect([...symmetricEigen(identity).values]).toEqual([1, 1, 1, 1, 1]);
+  });
+});
+
+describe('symmetricEigenvalues', () => {
+  it.each([
+    ['one row', randomCovariance(1, 1)],
+    ['two', randomCovariance(2, 2)],
+    ['many', randomCovariance(64, 3)],
+    ['a low rank', randomCovariance(30, 5, 4)],
+    ['equal values', { rows: 3, cols: 3, data: Float64Array.of(2, 0, 0, 0, 2, 0, 0, 0, 2) }],
+    ['nothing', { rows: 3, cols: 3, data: new Float64Array(9) }],
+  ])('gives the same values without their vectors: %s', (_, A) => {
+    const { values } = symmetricEigen(A);
+    const alone = symmetricEigenvalues(A);
+    const largest = Math.max(1e-300, values[0]!);
+    for (const [i, v] of values.entries()) expect(Math.abs(alone[i]! - v)).toBeLessThan(1e-12 * largest + 1e-300);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { fromRows, zeros, type Matrix } from '../../src/linalg/matrix.js';
-import { mergeByCosine } from '../../src/select/cosine.js';
+import { mergeByCosine, partnerCosines } from '../../src/select/cosine.js';
 import { multiply, randomMatrix, transposed } from '../matrices.js';
 
 /** Uncentred moments of neurons given as columns of their values. */
@@ -111,3 +111,27 @@ describe('merge by cosine', () => {
 function rows(M: Matrix): number[][] {
   return Array.from({ length: M.rows }, (_, r) => [...M.data.subarray(r * M.cols, (r + 1) * M.cols)]);
 }
+
+describe('partnerCosines', () => {
+  it('gives each channel the cosine of its nearest one, whatever the sign', () => {
+    const G = moments([
+      [1, 0, 0],
+      [-2, 0, 0],
+      [0.6, 0.8, 0],
+      [0, 0, 3],
+      [0, 0, 0],
+    ]);
+    expect([...partnerCosines(G)]).toEqual([1, 1, 0.6, 0, 0].map((c) => expect.closeTo(c, 12) as number));
+    expect([...partnerCosines(moments([[1]]))]).toEqual([0]);
+  });
+
+  it('agrees with the merge: at its own cosine a pair becomes one', () => {
+    const G = moments([
+      [2, 0],
+      [0.8, 0.6],
+    ]);
+    const [cosine] = partnerCosines(G);
+    expect([...mergeByCosine(G, ones(2), cosine! - 1e-9).leader]).toEqual([0, 0]);
+    expect([...mergeByCosine(G, ones(2), cosine! + 1e-9).leader]).toEqual([0, 1]);
+  });
+});
