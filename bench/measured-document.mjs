@@ -4,12 +4,12 @@ import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
 
 const file = fileURLToPath(new URL('../docs/measured.md', import.meta.url));
-const SECTIONS = ['models', 'residual', 'planning', 'max-error', 'speed'];
+const SECTIONS = ['models', 'residual', 'planning', 'max-error', 'speed', 'distill', 'training-step'];
 const HEAD = `<!-- Made by the scripts that are named with each table. -->
 
 # What was measured on real networks
 
-No training, no labels: unlabelled rows to fit, other rows to check. Two cores; times are for orientation.
+No labels: unlabelled rows to fit, other rows to check; no training either, apart from the section on learning. Two cores; times are for orientation.
 `;
 const percent = (v) => `${(100 * v).toFixed(1)} %`;
 const short = (v) => (v === null ? '-' : Math.abs(v) < 1e-3 ? v.toExponential(1) : v.toPrecision(3));
@@ -178,6 +178,63 @@ ${table(
         ])
       : [[name, left, ...Array(5).fill('')]],
   ),
+)}
+`;
+
+MAKERS.distill = (results) => `## Learning from the original
+
+\`node bench/distill.mjs\`: the reduced network before and after it has learned from the outputs of the original one on the unlabelled rows
+(\`--distill\`), by planned subsets (span) or by the paper's merge in rounds (cosine). Agreement with the original is on rows that no fit saw; the
+measure of the network's own task (top-1, or the mean absolute error against true answers) is on its test file. The same decision and NRMSE of
+cosine before learning are those of one merge without rounds. ${[...new Set(results.map((r) => `${r.date}, ${r.machine}`))].join('; ')}.
+
+${table(
+  [
+    'model',
+    'way',
+    'parameters',
+    'NRMSE refit',
+    'learned',
+    'same decision refit',
+    'learned',
+    'measure original',
+    'refit',
+    'learned',
+    'steps',
+    'seconds in all',
+  ],
+  results.map(({ name, way, full, before, kind, refit, learned, training }) => {
+    const measure = (v) =>
+      v === null ? '-' : kind === 'mae' ? `${v.toPrecision(4)} (× ${(v / before).toFixed(3)})` : percent(v);
+    return [
+      name,
+      way,
+      percent(learned.parameters / full),
+      ...[refit, learned].map((f) => short(f.nrmse)),
+      ...[refit, learned].map((f) => (f.agreement === null ? '-' : percent(f.agreement))),
+      ...[before, refit.measure, learned.measure].map(measure),
+      training.reduce((sum, t) => sum + t.steps, 0),
+      learned.seconds.toFixed(0),
+    ];
+  }),
+)}
+`;
+
+MAKERS['training-step'] = (results) => `## What learning costs
+
+\`node bench/training-step.mjs\`: the time of a step (loss, gradient of every weight, Adam) over that of three plain runs of the same model on the
+same rows, in turn; median and middle half of the ratios. Memory of the process (\`--steps 1000\`) after 50 steps and 1,000 steps later.
+
+${table(
+  ['model', 'rows of a step', 'step / 3 runs', 'middle half', 'at most', 'memory, MB'],
+  results.map((r) => [
+    r.name,
+    r.batch,
+    r.ratio?.toFixed(2) ?? '-',
+    r.ratio === undefined ? '-' : `${r.low.toFixed(2)} to ${r.high.toFixed(2)}`,
+    r.most ?? '-',
+    r.memory === undefined ? '-' : [r.memory.start, r.memory.end].map((b) => (b / 1e6).toFixed(0)).join(' → '),
+  ]),
 )}
 `;
 

@@ -21,7 +21,7 @@ export interface Augmentation {
 /** More channels than this are no colours. */
 const MOST_COLOURS = 4;
 /** Variants of each row beside itself. */
-const VARIANTS = 8;
+const VARIANTS = 63;
 /** Where a mixed row lies between two: from before the one to behind the other. */
 const MIXED_FROM = -0.25;
 const MIXED_TO = 1.25;

@@ -1,0 +1,149 @@
+// Reduced networks that learn from the original ones: the error of the refit alone, after learning, and by the paper's merge in rounds with the same
+// training. Writes docs/measured.md.
+//   npm run build && node bench/distill.mjs [name[@ratio] ...]
+// Each line runs in a process of its own; results are kept in out/distill with date and machine, and gone on from.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { label } from '../dist/src/channels/tracker.js';
+import { condense, parameterCount, readModel } from '../dist/src/index.js';
+import { COLLECTION, collectionEntries, dataOf } from './data/raw-images.mjs';
+import { agreement, METRICS, outputsFor, rowsFor } from './evaluate.mjs';
+import { writeMeasured } from './measured-document.mjs';
+
+const images = { classes: ['logits'], augment: { flip: true, shift: 0.125 } };
+const cifar = (part) => fileURLToPath(new URL(`data/cifar10-${part}.mjs`, import.meta.url));
+/** The first convolution of each block makes the channels that only the second one reads. */
+const insideBlocks = (share) => (model) => {
+  const include = model.graph.nodes.map(label).filter((n) => /^layer\d+_\d+_conv1$/.test(n));
+  return { include, keep: new Map(include.map((node) => [node, { ratio: share }])) };
+};
+const RUNS = [
+  ...[0.043, 0.02].map((ratio) => ({
+    name: 'h2-combustion',
+    ratio,
+    budget: () => ({ keepParams: ratio }),
+    learning: { distill: { steps: 80000 } },
+  })),
+  ...[0.417, 0.2, 0.1].map((ratio) => ({
+    name: 'drm19',
+    ratio,
+    budget: () => ({ keepParams: ratio, trials: 4 }),
+    learning: { distill: { minutes: 17 } },
+  })),
+  {
+    name: 'resnet56-cifar10',
+    ratio: 0.25,
+    budget: insideBlocks(0.25),
+    learning: { distill: { minutes: 25 }, trainBatch: 64, ...images },
+    rows: { data: [cifar('first')], test: [cifar('last')] },
+  },
+  ...[0.115, 0.2, 0.31].map((ratio) => ({
+    name: 'mobilenetv2-cifar10',
+    ratio,
+    budget: () => ({ keepParams: ratio }),
+    learning: { distill: { minutes: 45 }, trainBatch: 64, ...images },
+  })),
+  {
+    name: 'mobilenetv2-cifar10',
+    ratio: 0.115,
+    way: 'cosine',
+    budget: () => ({ keepParams: 0.115, method: 'cosine', steps: 4 }),
+    learning: { distill: { minutes: 45 }, trainBatch: 64, ...images },
+  },
+];
+const folder = fileURLToPath(new URL('../out/distill', import.meta.url));
+const key = ({ name, ratio, way }) => [`${name}@${ratio}`, way].filter(Boolean).join('-');
+
+const wanted = process.argv.slice(2).filter((a) => a !== '--one');
+if (process.argv.includes('--one')) {
+  await measure(RUNS.find((r) => key(r) === wanted[0]));
+} else {
+  mkdirSync(folder, { recursive: true });
+  for (const run of RUNS.filter((r) => wanted.length === 0 || wanted.includes(r.name) || wanted.includes(key(r)))) {
+    if (wanted.length === 0 && existsSync(fileOf(run))) continue;
+    spawnSync(process.execPath, [fileURLToPath(import.meta.url), '--one', key(run)], { stdio: 'inherit' });
+  }
+  writeMeasured(
+    'distill',
+    RUNS.flatMap((run) => (existsSync(fileOf(run)) ? [JSON.parse(readFileSync(fileOf(run), 'utf8'))] : [])),
+  );
+}
+
+function fileOf(run) {
+  return path.join(folder, `${key(run)}.json`);
+}
+
+async function measure(run) {
+  const { name, ratio, way = 'span', budget, learning, rows } = run;
+  const entry = collectionEntries().find((e) => e.name === name);
+  const model = await readModel(path.join(COLLECTION, entry.model));
+  const { classes, ...training } = learning;
+  const options = {
+    ...(rows ?? { data: [dataOf(entry, 'calib')], test: [dataOf(entry, 'test')] }),
+    ...(classes === undefined ? {} : { classes }),
+    ...budget(model),
+  };
+  const judged = await rowsFor(model, [dataOf(entry, 'test')]);
+  const before = await outputsFor(model, judged, 1024);
+  const measureOf = (outputs) =>
+    entry.metric === undefined ? null : METRICS[entry.metric.kind](entry.metric, outputs, judged);
+  const figures = async ({ model: made, report }) => {
+    const outputs = await outputsFor(made, judged, 1024);
+    const [first] = report.verification.outputs;
+    return {
+      parameters: parameterCount(made),
+      nrmse: first.nrmse,
+      // On the check rows, which for some models are other rows than those with labels.
+      agreement:
+        classes === undefined
+          ? null
+          : (first.agreement ?? agreement(before.get(first.output), outputs.get(first.output))),
+      measure: measureOf(outputs),
+      seconds: report.seconds.total,
+    };
+  };
+  const { steps: _rounds, ...once } = options;
+  const refit = await figures(await condense(model, { ...once, gate: false }));
+  console.log(JSON.stringify({ key: key(run), refit }));
+  const learned = await condense(model, {
+    ...options,
+    ...training,
+    onProgress: progressOf(key(run)),
+  });
+  const result = {
+    name,
+    way,
+    ratio,
+    kind: entry.metric?.kind ?? null,
+    full: parameterCount(model),
+    before: measureOf(before),
+    refit,
+    learned: await figures(learned),
+    training: learned.report.training.map(({ steps, batch, learningRate, bestStep, end, rows: r, seconds }) => ({
+      steps,
+      batch,
+      learningRate,
+      bestStep,
+      end,
+      rows: r,
+      seconds,
+    })),
+    date: new Date().toISOString().slice(0, 10),
+    machine: `${os.cpus().length} cores of ${os.cpus()[0].model}`,
+  };
+  console.log(JSON.stringify(result));
+  writeFileSync(fileOf(run), JSON.stringify(result));
+}
+
+/** A line each minute. */
+function progressOf(name) {
+  let last = performance.now();
+  return ({ stage, message, done }) => {
+    if (stage !== 'distill' || performance.now() - last < 60_000) return;
+    last = performance.now();
+    console.log(`${name}: step ${done}, ${message}`);
+  };
+}
