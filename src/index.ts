@@ -28,7 +28,9 @@ export type { Attribute, Dimension, Graph, Model, ModelSource, Node, ValueInfo }
 export type { DataType, Tensor, TensorStorage } from './graph/tensor.js';
 export type { CondenseReport, LatencyReport, NodeReport, SizeReport } from './report/report.js';
 export type { OutputFigures } from './verify/output-comparison.js';
-export type { VerificationReport } from './verify/report-types.js';
+export type { RolloutFigures, RolloutReport, VerificationReport } from './verify/report-types.js';
+export type { Feedback } from './verify/feedback.js';
+export type { RolloutOptions } from './verify/rollout.js';
 export type { MetricArray, MetricArrays, ScoreChange, ScoreFigures, UserMetric } from './verify/user-metric.js';
 export type { GateFailure, GateVerdict } from './verify/gate.js';
 export { VERSION } from './version.js';

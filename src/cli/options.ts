@@ -112,6 +112,8 @@ export type CommandName = (typeof COMMANDS)[number];
 const RUNNING = ['reduce', 'sweep', 'distill', 'verify', 'bench', 'inspect'] as const;
 /** Those that check models. */
 const CHECKING = ['reduce', 'sweep', 'distill', 'verify'] as const;
+/** Those that compare one model with another. */
+const COMPARING = ['reduce', 'distill', 'verify'] as const;
 /** Those that make models. */
 const MAKING = ['reduce', 'sweep'] as const;
 /** Those that write models. */
@@ -484,6 +486,22 @@ export const OPTIONS: readonly OptionSpec[] = [
     description:
       'an ES module exporting score(outputs, feeds, labels): a measure of your own, reported before and after',
     commands: CHECKING,
+  },
+  {
+    key: 'rollout',
+    flags: '--rollout <k>',
+    description:
+      'for models that step in time: how the error grows when outputs are fed back k times (with --feedback)',
+    parse: positiveInteger('--rollout'),
+    commands: COMPARING,
+  },
+  {
+    key: 'feedback',
+    flags: '--feedback <output:input>',
+    description:
+      'the output that becomes an input of the next step, or output+:input for a change that is added; columns, factors and scaling: docs/rollout.md; repeatable',
+    parse: collect,
+    commands: COMPARING,
   },
   {
     key: 'rowTolerance',

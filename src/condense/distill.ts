@@ -8,6 +8,7 @@ import type { TrainingLength } from '../train/schedule.js';
 import { compareModels } from '../verify/compare-models.js';
 import { judgementOf } from '../verify/metric-module.js';
 import { farthestRows } from '../verify/farthest.js';
+import { rolloutOf } from '../verify/rollout.js';
 import { VERSION } from '../version.js';
 import { foldBatchNormalization } from '../../passes/fold-batch-normalization.js';
 import { orderNodes } from '../../passes/order-nodes.js';
@@ -33,6 +34,8 @@ export interface DistillOptions
       | 'images'
       | 'tolerance'
       | 'metric'
+      | 'rollout'
+      | 'feedback'
       | 'rowTolerance'
       | 'classes'
       | 'provider'
@@ -80,6 +83,7 @@ export async function distill(
   const session = { provider };
   const memory = options.memory ?? DEFAULT_MEMORY;
   const rows = await clock.timed('data', () => loadRows(from, options));
+  const rollout = await rolloutOf(options, from, rows.checkData, session);
   const [teaching, learning] = [await folded(from), await folded(to)];
   const trained = await clock.timed('distill', () =>
     learn(teaching, learning, rows, options.train ?? LENGTH, options, { session, memory }),
@@ -92,6 +96,7 @@ export async function distill(
       session,
       batch: rows.fitData.fixedBatch ?? options.batch ?? BATCH,
       ...judgement,
+      rollout,
       exact: false,
       rowTolerance: options.rowTolerance,
       classes: options.classes ?? [],

@@ -114,18 +114,20 @@ async function verifyReduced(
   options: CondenseOptions,
   candidates: number,
 ): Promise<VerificationReport> {
-  const { input, data, session, judgement } = prepared;
+  const { input, data, session, judgement, rollout } = prepared;
   const fitRows = Int32Array.from(data.folds.flatMap((f) => [...f])).sort();
   return compareModels(input, reduced, data.checkData, data.checkRows, {
     session,
     batch: data.batch,
     ...judgement,
+    rollout,
     exact: options.method === 'exact',
     rowTolerance: options.rowTolerance,
     classes: options.classes ?? [],
     candidates,
     farthest: farthestRows(data.fitData, fitRows, data.checkData, data.checkRows),
     onRows: (done, total) => options.onProgress?.({ stage: 'verify', message: 'check rows', done, total }),
+    onSteps: (done, total) => options.onProgress?.({ stage: 'verify', message: 'steps of the rollout', done, total }),
   });
 }
 

@@ -3,6 +3,7 @@ import type { Plan } from '../plan/plan.js';
 import type { ProviderChoice } from '../runtime/providers.js';
 import type { LearningOptions } from '../train/options.js';
 import type { TrainingLength } from '../train/schedule.js';
+import type { RolloutOptions } from '../verify/rollout.js';
 import type { ScoreChange, UserMetric } from '../verify/user-metric.js';
 
 /** How redundant channels are found and absorbed; see docs/architecture.md. */
@@ -12,7 +13,7 @@ export type Method = 'exact' | 'cosine' | 'span';
 export type MaxError = number | { readonly score: ScoreChange };
 
 /** Options of {@link condense}. Every one has the same meaning as the CLI option of that name. */
-export interface CondenseOptions extends LearningOptions {
+export interface CondenseOptions extends LearningOptions, RolloutOptions {
   /** Calibration data, one or more specifications (`file.npz`, `file.npy`, `name=file.npy`, a folder, a module, `random:`). */
   readonly data: readonly string[];
   /** Other data for the check; then every row of `data` may be fitted. */

@@ -16,6 +16,7 @@ import { resolveProvider } from '../runtime/providers.js';
 import { withSession, type SessionOptions } from '../runtime/session.js';
 import { probeShapes } from '../runtime/shapes.js';
 import { judgementOf, type Judgement } from '../verify/metric-module.js';
+import { rolloutOf, type Rollout } from '../verify/rollout.js';
 import { foldBatchNormalization } from '../../passes/fold-batch-normalization.js';
 import { orderNodes } from '../../passes/order-nodes.js';
 import { unshareConstants, type ConstantCopy } from '../../passes/unshare-constants.js';
@@ -43,6 +44,8 @@ export interface Prepared {
   readonly data: CalibrationRows;
   /** What the check is judged by, the user's own measure with it. */
   readonly judgement: Judgement;
+  /** What the check reports beside. */
+  readonly rollout: Rollout | undefined;
   readonly session: SessionOptions;
   readonly providerNotes: readonly string[];
   readonly memory: number;
@@ -104,6 +107,7 @@ export async function prepare(
   const session: SessionOptions = { provider };
   const memory = options.memory ?? DEFAULT_MEMORY;
   const rows = await loadRows(shared, options, check);
+  const rollout = await rolloutOf(options, input, rows.checkData, session);
   const probe = Array.from({ length: rows.fitData.fixedBatch ?? Math.min(PROBE_ROWS, rows.fitData.rows) }, (_, i) => i);
   const feeds = gatherRows(rows.fitData, probe);
   const shapes = await probeShapes(shared, feeds, session);
@@ -133,6 +137,7 @@ export async function prepare(
     macs: countMacs(original, shapes) / probe.length,
     data: { ...rows, batch, stack },
     judgement,
+    rollout,
     session,
     providerNotes: notes,
     memory,

@@ -27,6 +27,8 @@ export function withProvenance(
     provider: _provider,
     latencyCache: _cache,
     metric: _metric,
+    rollout: _rollout,
+    feedback: _feedback,
     checkpoint: _checkpoint,
     signal: _signal,
     ...rest

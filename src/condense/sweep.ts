@@ -36,6 +36,8 @@ export interface SweepOptions extends Omit<
   | 'latencyBatch'
   | 'latencyCache'
   | 'plan'
+  | 'rollout'
+  | 'feedback'
 > {
   /** Sizes that are tried, in equal ratios from the full one down. Default 12. */
   readonly points?: number;

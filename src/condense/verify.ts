@@ -7,12 +7,13 @@ import { resolveProvider, type ProviderChoice } from '../runtime/providers.js';
 import { compareModels } from '../verify/compare-models.js';
 import { judgementOf } from '../verify/metric-module.js';
 import type { VerificationReport } from '../verify/report-types.js';
+import { rolloutOf, type RolloutOptions } from '../verify/rollout.js';
 import { checkOutputNames } from './names.js';
 import type { CondenseOptions } from './options.js';
 import { dataInputs } from './prepare.js';
 
 /** Options of {@link verify}. */
-export interface VerifyOptions {
+export interface VerifyOptions extends RolloutOptions {
   /** As for {@link condense}; every row is a check row. */
   readonly data: readonly string[];
   readonly maxRows?: number;
@@ -44,16 +45,20 @@ export async function verify(
   checkOutputNames(a, options.classes);
   const dataset = await loadDataset(options.data, dataInputs(a), { maxRows: options.maxRows, images: options.images });
   const { provider } = await resolveProvider(options.provider ?? 'cpu');
+  const session = { provider };
+  const rollout = await rolloutOf(options, a, dataset, session);
   const rows = Int32Array.from({ length: dataset.rows }, (_, i) => i);
   return compareModels(a, b, dataset, rows, {
-    session: { provider },
+    session,
     batch: dataset.fixedBatch ?? options.batch ?? 256,
     ...judgement,
+    rollout,
     exact: false,
     rowTolerance: options.rowTolerance,
     classes: options.classes ?? [],
     farthest: undefined,
     onRows: (done, total) => options.onProgress?.({ stage: 'verify', message: 'rows', done, total }),
+    onSteps: (done, total) => options.onProgress?.({ stage: 'verify', message: 'steps of the rollout', done, total }),
   });
 }
 

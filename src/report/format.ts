@@ -3,6 +3,7 @@ import { styleText } from 'node:util';
 import type { VerificationReport } from '../verify/report-types.js';
 import type { CondenseReport, LatencyReport, NodeReport } from './report.js';
 import { failureText, scoreText } from '../verify/score-text.js';
+import { formatRollout } from './format-rollout.js';
 import { formatTraining } from './format-training.js';
 import { formatTable } from './table.js';
 
@@ -123,7 +124,7 @@ export function formatVerification(report: VerificationReport, { colour, width }
     ]),
     width,
   );
-  const { sample, farthest, batchOne, verdict, score } = report;
+  const { sample, farthest, batchOne, verdict, score, rollout } = report;
   if (score !== null) lines.push(`${score.name}  ${scoreText(score)}`);
   if (sample !== null) {
     lines.push(
@@ -136,6 +137,7 @@ export function formatVerification(report: VerificationReport, { colour, width }
       `rms on the ${farthest.rows} check rows farthest from the fitted ones: ${number(farthest.rms)} (all: ${number(farthest.rmsOfAll)})`,
     );
   }
+  if (rollout !== null) lines.push(...formatRollout(rollout, width));
   if (batchOne !== null && !batchOne.consistent)
     lines.push(paint('red', `rows alone differ from rows in a batch by ${number(batchOne.largestDifference)}`));
   for (const f of verdict.failures) {

@@ -7,6 +7,7 @@ import { CollectedOutputs } from './collected-rows.js';
 import { judge } from './gate.js';
 import { OutputComparison } from './output-comparison.js';
 import { SAMPLE_ASSUMPTION, type VerificationReport } from './report-types.js';
+import { rollOut, type Rollout } from './rollout.js';
 import { firstRows, runFeeds } from './row-runs.js';
 import { ScoredRows } from './score.js';
 import type { Tolerance } from './tolerance.js';
@@ -23,6 +24,8 @@ export interface ComparisonOptions {
   readonly metric?: Metric | undefined;
   /** How much of its score may be lost; it is only reported when undefined. */
   readonly scoreLimit?: ScoreChange | undefined;
+  /** How the models are stepped on their own outputs, where they are. */
+  readonly rollout?: Rollout | undefined;
   readonly rowTolerance: number | undefined;
   /** Outputs that hold class scores, whatever their values look like. */
   readonly classes: readonly string[];
@@ -31,6 +34,8 @@ export interface ComparisonOptions {
   /** How many candidates were checked on these rows; they share the chance of being wrong. */
   readonly candidates?: number;
   readonly onRows?: (done: number, total: number) => void;
+  /** Told of the steps of a rollout. */
+  readonly onSteps?: (done: number, total: number) => void;
 }
 
 /** A row counts as exceeded by default when its RMS over the standardised outputs is above this. */
@@ -93,7 +98,12 @@ export async function compareModels(
             );
       const score =
         metric === undefined ? null : await scores(metric, new ScoredRows(metric, dataset, rows), collected!);
-      return report([...comparisons.values()], rows.length, batchOne, score, options);
+      const { rollout, batch, onSteps } = options;
+      const stepped =
+        rollout === undefined || [...comparisons.values()].some((c) => c.differsInShape)
+          ? null
+          : await rollOut({ original: a, reduced: b }, dataset, rows, rollout, { batch, onSteps });
+      return { ...report([...comparisons.values()], rows.length, batchOne, score, options), rollout: stepped };
     }),
   );
 }
@@ -158,7 +168,7 @@ function report(
   batchOne: VerificationReport['batchOne'],
   score: ScoreFigures | null,
   options: ComparisonOptions,
-): VerificationReport {
+): Omit<VerificationReport, 'rollout'> {
   const outputs = comparisons.map((c) => c.result(options.classes.includes(c.output)));
   const limit = options.scoreLimit;
   const gated = score === null || limit === undefined ? undefined : { figures: score, limit };

@@ -191,6 +191,10 @@ export class OutputComparison {
     }
   }
 
+  get differsInShape(): boolean {
+    return this.shapeMismatch !== null;
+  }
+
   /** @param classes says that the output holds class scores, whatever the values look like */
   result(classes = false): OutputFigures {
     const columns: number[] = [];
