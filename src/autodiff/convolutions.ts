@@ -1,8 +1,8 @@
 /**
  * Gradients of convolutions and pools. A convolution is linear in its input and in its weight; ConvTranspose is the adjoint of Conv with the same
- * weight, so each is the other's gradient with respect to the input. With respect to the weight, batch and channels change places:
+ * weight, so each is the other's gradient with respect to the input. With respect to the weight each tap k has a product of its own:
  *
- *     dW[m, c, k] = Σ_{n, p} G[n, m, p] X[n, c, s p + d k]  =  Conv(Xᵀ, Gᵀ) with strides d and dilations s, its first positions
+ *     dW[m, c, k] = Σ_{n, p} G[n, m, p] X[n, c, s p + d k]
  */
 import { intAttribute, intsAttribute } from '../graph/attributes.js';
 import type { Attribute } from '../graph/ir.js';
@@ -34,9 +34,32 @@ function slack(
   );
 }
 
-/** The adjoint of a convolution with respect to its input. */
-function adjoint(c: RuleContext, g: string, weight: string, geometry: Geometry, rest: readonly number[]): string {
+/**
+ * The adjoint of a convolution with respect to its input. At stride 1 that is a convolution with the weight turned around, for which the runtime has
+ * faster kernels than for ConvTranspose.
+ * @param weight [M, C / group, …]
+ */
+function adjoint(
+  c: RuleContext,
+  g: string,
+  weight: { readonly name: string; readonly dims: readonly number[] },
+  geometry: Geometry,
+  rest: readonly number[],
+): string {
   const { shape: kernel, strides, dilations, padsBegin: begins, padsEnd: ends, group } = geometry;
+  const reach = kernel.map((k, i) => dilations[i]! * (k - 1));
+  const inside = [...begins, ...ends].every((p, i) => p <= reach[i % kernel.length]!);
+  const single = group === weight.dims[0] && weight.dims[1] === 1;
+  if (c.opset >= 10 && strides.every((s) => s === 1) && inside && (group === 1 || single)) {
+    const rank = weight.dims.length;
+    const swapped = group === 1 ? exchanged(c, weight.name, rank) : weight.name;
+    return c.emit('Conv', [g, turned(c, swapped, kernel)], {
+      kernel_shape: kernel,
+      dilations,
+      pads: [...begins.map((p, i) => reach[i]! - p), ...ends.map((p, i) => reach[i]! - p)],
+      group,
+    });
+  }
   const attributes: Record<string, number | readonly number[] | Attribute> = {
     kernel_shape: kernel,
     strides,
@@ -46,8 +69,25 @@ function adjoint(c: RuleContext, g: string, weight: string, geometry: Geometry, 
     output_padding: rest.map((r, i) => Math.max(0, r - ends[i]!)),
     group,
   };
-  return c.emit('ConvTranspose', [g, weight], attributes);
+  return c.emit('ConvTranspose', [g, weight.name], attributes);
 }
+
+/** A weight [M, C, …] with every kernel back to front. */
+function turned(c: RuleContext, weight: string, kernel: readonly number[]): string {
+  const axes = kernel.flatMap((k, i) => (k > 1 ? [i + 2] : []));
+  if (axes.length === 0) return weight;
+  return slice(
+    c,
+    weight,
+    axes,
+    axes.map(() => -1),
+    axes.map(() => -BEYOND),
+    axes.map(() => -1),
+  );
+}
+
+/** Past the start of every axis. */
+const BEYOND = 2 ** 31 - 1;
 
 const conv: GradientRule = (c) => {
   const g = c.outputGradients[0]!;
@@ -58,11 +98,11 @@ const conv: GradientRule = (c) => {
   const depthwise = geometry.group > 1;
   if (depthwise && dw[1] !== 1) return refused('its groups are wider than one channel');
   return [
-    c.needs(0) ? adjoint(c, g, w, geometry, rest) : undefined,
+    c.needs(0) ? adjoint(c, g, { name: w, dims: dw }, geometry, rest) : undefined,
     c.needs(1)
       ? depthwise
         ? depthwiseWeight(c, x, g, geometry, dx, dw, dy)
-        : weightGradient(c, x, g, geometry, rest, dw)
+        : weightGradient(c, x, g, geometry, dx, dw, dy)
       : undefined,
     bias !== undefined && bias !== '' && c.needs(2) ? channelSums(c, g, dy) : undefined,
   ];
@@ -82,35 +122,46 @@ function exchanged(c: RuleContext, x: string, rank: number): string {
   return transpose(c, x, [1, 0, ...Array.from({ length: rank - 2 }, (_, i) => i + 2)]);
 }
 
-/** dW of a convolution without groups, in the shape of its weight [M, C, …]. */
+/**
+ * dW of a convolution without groups, in the shape of its weight [M, C, …]: for each tap the product of the gradient with what the tap saw, summed over
+ * the batch.
+ */
 function weightGradient(
   c: RuleContext,
   x: string,
   g: string,
-  { shape: kernel, strides, dilations, padsBegin: begins, padsEnd: ends }: Geometry,
-  rest: readonly number[],
-  dims: readonly number[],
+  geometry: KernelGeometry,
+  dx: readonly number[],
+  dw: readonly number[],
+  dy: readonly number[],
 ): string {
-  const rank = dims.length;
-  const product = c.emit('Conv', [exchanged(c, x, rank), exchanged(c, g, rank)], {
-    strides: dilations,
-    dilations: strides,
-    pads: [...begins, ...ends],
+  const positions = dy.slice(2).reduce((a, b) => a * b, 1);
+  const gradient = reshape(c, g, [dy[0]!, dy[1]!, positions]);
+  const parts = seenByTaps(c, x, geometry, dy).map((seen) => {
+    const rows = transpose(c, reshape(c, seen, [dx[0]!, dx[1]!, positions]), [0, 2, 1]);
+    return reshape(c, reduceSum(c, c.emit('MatMul', [gradient, rows]), [0], false), [dw[0]!, dw[1]!, 1]);
   });
-  // Positions beyond the kernel are those of what it does not reach.
-  const longer = kernel.map((_, i) => Math.floor(rest[i]! / dilations[i]!) > 0);
-  const axes = kernel.flatMap((_, i) => (longer[i]! ? [i + 2] : []));
-  const cut =
-    axes.length === 0
-      ? product
-      : slice(
-          c,
-          product,
-          axes,
-          axes.map(() => 0),
-          axes.map((axis) => kernel[axis - 2]!),
-        );
-  return exchanged(c, cut, rank);
+  return reshape(c, parts.length === 1 ? parts[0]! : c.emit('Concat', parts, { axis: 2 }), dw);
+}
+
+/** What each tap of a kernel sees of an input, in the shape [N, C, …] of the output. */
+function seenByTaps(
+  c: RuleContext,
+  x: string,
+  { shape: kernel, strides, dilations, padsBegin: begins, padsEnd: ends }: KernelGeometry,
+  dy: readonly number[],
+  padding = 0,
+): string[] {
+  const padded = pad(c, x, [0, 0, ...begins, 0, 0, ...ends], padding);
+  const taps = positionsOf(kernel);
+  const whole = strides.every((s) => s === 1) && taps.length === 1;
+  if (whole) return [padded];
+  const axes = kernel.map((_, i) => i + 2);
+  return taps.map((tap) => {
+    const starts = tap.map((t, i) => t * dilations[i]!);
+    const stops = starts.map((s, i) => s + (dy[i + 2]! - 1) * strides[i]! + 1);
+    return slice(c, padded, axes, starts, stops, strides);
+  });
 }
 
 /** dW of a depthwise convolution [C·m, 1, …]: for each tap the sum over positions of what it saw times the gradient. */
@@ -118,24 +169,20 @@ function depthwiseWeight(
   c: RuleContext,
   x: string,
   g: string,
-  { shape: kernel, strides, dilations, padsBegin: begins, padsEnd: ends }: Geometry,
+  geometry: KernelGeometry,
   dx: readonly number[],
   dw: readonly number[],
   dy: readonly number[],
 ): string {
   const [channels, outputs] = [dx[1]!, dw[0]!];
   const multiplier = outputs / channels;
-  const padded = pad(c, x, [0, 0, ...begins, 0, 0, ...ends]);
-  const axes = kernel.map((_, i) => i + 2);
-  const sums = positionsOf(kernel).map((tap) => {
-    const starts = tap.map((t, i) => t * dilations[i]!);
-    const stops = starts.map((s, i) => s + (dy[i + 2]! - 1) * strides[i]! + 1);
-    const seen = slice(c, padded, axes, starts, stops, strides);
+  const gradient = multiplier === 1 ? g : reshape(c, g, [dx[0]!, channels, multiplier, ...dy.slice(2)]);
+  const sums = seenByTaps(c, x, geometry, dy).map((seen) => {
     // [N, C, 1, …] against [N, C, m, …].
-    const spread = reshape(c, seen, [dx[0]!, channels, 1, ...dy.slice(2)]);
-    const gradient = reshape(c, g, [dx[0]!, channels, multiplier, ...dy.slice(2)]);
+    const spread = multiplier === 1 ? seen : reshape(c, seen, [dx[0]!, channels, 1, ...dy.slice(2)]);
     const product = c.emit('Mul', [spread, gradient]);
-    const summed = reduceSum(c, product, [0, ...kernel.map((_, i) => i + 3)], false);
+    const first = multiplier === 1 ? 2 : 3;
+    const summed = reduceSum(c, product, [0, ...dy.slice(2).map((_, i) => i + first)], false);
     return reshape(c, summed, [outputs, 1, 1]);
   });
   const joined = sums.length === 1 ? sums[0]! : c.emit('Concat', sums, { axis: 2 });
@@ -160,13 +207,12 @@ const convTranspose: GradientRule = (c) => {
   // Of the convolution that it is the adjoint of: from y to x.
   const geometry = geometryOf(c, dw.slice(2), dy.slice(2), dx.slice(2));
   if (geometry.group !== 1) return refused('it has groups');
-  const rest = slack(geometry, dy.slice(2), dx.slice(2));
   const { strides, dilations, padsBegin: begins, padsEnd: ends, shape: kernel } = geometry;
   return [
     c.needs(0)
       ? c.emit('Conv', [g, w], { kernel_shape: kernel, strides, dilations, pads: [...begins, ...ends] })
       : undefined,
-    c.needs(1) ? weightGradient(c, g, x, geometry, rest, dw) : undefined,
+    c.needs(1) ? weightGradient(c, g, x, geometry, dy, dw, dx) : undefined,
     bias !== undefined && bias !== '' && c.needs(2) ? channelSums(c, g, dy) : undefined,
   ];
 };
@@ -212,7 +258,8 @@ const averagePool: GradientRule = (c) => {
   );
   const ones = c.floats(new Float64Array(dx[1]! * taps).fill(1), [dx[1]!, 1, ...kernel], g);
   const spread = { ...geometry, group: dx[1]! };
-  return [adjoint(c, c.emit('Mul', [g, shares]), ones, spread, slack(spread, dx.slice(2), dy.slice(2)))];
+  const weight = { name: ones, dims: [dx[1]!, 1, ...kernel] };
+  return [adjoint(c, c.emit('Mul', [g, shares]), weight, spread, slack(spread, dx.slice(2), dy.slice(2)))];
 };
 
 /** The first element that is the largest of its window, in the order of the taps, passes the gradient. */
@@ -223,17 +270,12 @@ const maxPool: GradientRule = (c) => {
   if (c.node.outputs.length > 1 && c.node.outputs[1] !== '') return refused('it gives indices too');
   if (intAttribute(c.node, 'ceil_mode', 0) === 1) return refused('it rounds its size up');
   const geometry = geometryOf(c, intsAttribute(c.node, 'kernel_shape')!, dx.slice(2), dy.slice(2));
-  const { shape: kernel, strides, dilations, padsBegin: begins, padsEnd: ends } = geometry;
+  const { shape: kernel } = geometry;
   const g = c.outputGradients[0]!;
-  const padded = pad(c, x, [0, 0, ...begins, 0, 0, ...ends], LOWEST);
-  const axes = kernel.map((_, i) => i + 2);
   const taps = positionsOf(kernel);
   // What of the gradient is still to be given away.
   let left = g;
-  const parts = taps.map((tap) => {
-    const starts = tap.map((t, i) => t * dilations[i]!);
-    const stops = starts.map((s, i) => s + (dy[i + 2]! - 1) * strides[i]! + 1);
-    const seen = slice(c, padded, axes, starts, stops, strides);
+  const parts = seenByTaps(c, x, geometry, dy, LOWEST).map((seen) => {
     const largest = c.emit('Sub', [c.scalar(1, x), c.emit('Sign', [c.emit('Sub', [y, seen])])]);
     const part = c.emit('Mul', [left, largest]);
     left = c.emit('Sub', [left, part]);
@@ -249,7 +291,8 @@ const maxPool: GradientRule = (c) => {
   for (let i = 0; i < dx[1]! * taps.length; i++) once[i * taps.length + (i % taps.length)] = 1;
   const weight = c.floats(once, [dx[1]! * taps.length, 1, ...kernel], g);
   const spread = { ...geometry, group: dx[1]! };
-  return [adjoint(c, stacked, weight, spread, slack(spread, dx.slice(2), dy.slice(2)))];
+  const weights = { name: weight, dims: [dx[1]! * taps.length, 1, ...kernel] };
+  return [adjoint(c, stacked, weights, spread, slack(spread, dx.slice(2), dy.slice(2)))];
 };
 
 /** Below everything that a network computes, also in half precision. */
