@@ -25,7 +25,7 @@ function geometryOf(
 
 /** What a kernel at the last position does not reach: how much longer the padded input is than it has to be. */
 function slack(
-  { shape: kernel, strides, dilations, padsBegin: begins, padsEnd: ends }: Geometry,
+  { shape: kernel, strides, dilations, padsBegin: begins, padsEnd: ends }: KernelGeometry,
   input: readonly number[],
   output: readonly number[],
 ): number[] {
@@ -135,6 +135,10 @@ function weightGradient(
   dw: readonly number[],
   dy: readonly number[],
 ): string {
+  const { shape: kernel, strides } = geometry;
+  const taps = kernel.reduce((a, b) => a * b, 1);
+  if (taps > MOST_TAPS || (c.opset < 10 && strides.some((s) => s > 1)))
+    return wholeWeight(c, x, g, geometry, dx, dw, dy);
   const positions = dy.slice(2).reduce((a, b) => a * b, 1);
   const gradient = reshape(c, g, [dy[0]!, dy[1]!, positions]);
   const parts = seenByTaps(c, x, geometry, dy).map((seen) => {
@@ -142,6 +146,43 @@ function weightGradient(
     return reshape(c, reduceSum(c, c.emit('MatMul', [gradient, rows]), [0], false), [dw[0]!, dw[1]!, 1]);
   });
   return reshape(c, parts.length === 1 ? parts[0]! : c.emit('Concat', parts, { axis: 2 }), dw);
+}
+
+/** More products of single taps than this cost more than one convolution, and before operator set 10 no slice takes every other element. */
+const MOST_TAPS = 32;
+
+/** The same as a convolution in which batch and channels change places: Conv(Xᵀ, Gᵀ) with strides d and dilations s, its first positions. */
+function wholeWeight(
+  c: RuleContext,
+  x: string,
+  g: string,
+  geometry: KernelGeometry,
+  dx: readonly number[],
+  dw: readonly number[],
+  dy: readonly number[],
+): string {
+  const { shape: kernel, strides, dilations, padsBegin: begins, padsEnd: ends } = geometry;
+  const rank = dw.length;
+  const product = c.emit('Conv', [exchanged(c, x, rank), exchanged(c, g, rank)], {
+    strides: dilations,
+    dilations: strides,
+    pads: [...begins, ...ends],
+  });
+  // Positions beyond the kernel are those of what it does not reach.
+  const rest = slack(geometry, dx.slice(2), dy.slice(2));
+  const axes = kernel.flatMap((_, i) => (Math.floor(rest[i]! / dilations[i]!) > 0 ? [i + 2] : []));
+  const first = axes.map((axis) => kernel[axis - 2]!);
+  const cut =
+    axes.length === 0
+      ? product
+      : slice(
+          c,
+          product,
+          axes,
+          axes.map(() => 0),
+          first,
+        );
+  return exchanged(c, cut, rank);
 }
 
 /** What each tap of a kernel sees of an input, in the shape [N, C, …] of the output. */

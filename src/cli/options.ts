@@ -316,7 +316,7 @@ export const OPTIONS: readonly OptionSpec[] = [
     key: 'augment',
     flags: '--augment <list>',
     description:
-      'changed rows that the teacher judges as well: flip and shift[=0.125] for images, noise[=0.01] and mix[=64] for rows of numbers',
+      'changed rows that the original judges as well: flip, shift[=0.125] and mix for images, noise[=0.01] and mix[=64] for rows of numbers',
     parse: augmentation,
     commands: LEARNING,
   },

@@ -168,6 +168,8 @@ function checkAugmentation({ augment }: LearningOptions, inputs: CalibrationRows
   if (augment === undefined) return;
   if ((augment.flip === true || augment.shift !== undefined) && !inputs.some(isImages))
     raise(augmentationHasNoInput('flip and shift', 'images (rank 4, a batch axis first)'));
-  if ((augment.noise !== undefined || augment.mix !== undefined) && !inputs.some(isVector))
-    raise(augmentationHasNoInput('noise and mix', 'rows of float32 numbers (rank 2)'));
+  if (augment.noise !== undefined && !inputs.some(isVector))
+    raise(augmentationHasNoInput('noise', 'rows of float32 numbers (rank 2)'));
+  if (augment.mix !== undefined && !inputs.some((input) => isVector(input) || isImages(input)))
+    raise(augmentationHasNoInput('mix', 'rows of float32 numbers or images'));
 }

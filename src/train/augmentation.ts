@@ -12,9 +12,12 @@ export interface Augmentation {
   readonly flip?: boolean;
   /** Images: moved by up to this share of their height and width; what comes in from outside mirrors what is inside. */
   readonly shift?: number;
-  /** Other inputs: normal noise of this share of the standard deviation of each column. */
+  /** Vectors: normal noise of this share of the standard deviation of each column. */
   readonly noise?: number;
-  /** Other inputs: moved towards (or a little beyond) the nearest of this many other rows, picked at random. */
+  /**
+   * Vectors: moved towards (or a little beyond) the nearest of this many other rows, picked at random. Images: blended with another, picked at
+   * random. Beyer et al., Knowledge distillation: A good teacher is patient and consistent (2022), for the latter.
+   */
   readonly mix?: number;
 }
 
@@ -50,12 +53,12 @@ export class TrainingRows {
     const feeds = gatherRows(this.data, rows);
     if (variant === 0 || this.augmentation === undefined) return feeds;
     const changed = new Map(feeds);
-    const { flip, shift } = this.augmentation;
+    const { flip, shift, mix } = this.augmentation;
+    const pictures = flip === true || shift !== undefined || mix !== undefined;
     for (const input of this.data.inputs) {
       const array = feeds.get(input.name)!;
       if (this.deviations.has(input)) changed.set(input.name, this.moved(input, array, rows, variant));
-      else if ((flip === true || shift !== undefined) && isImages(input))
-        changed.set(input.name, this.pictured(array, rows, variant));
+      else if (pictures && isImages(input)) changed.set(input.name, this.pictured(input, array, rows, variant));
     }
     return changed;
   }
@@ -104,8 +107,10 @@ export class TrainingRows {
     return best;
   }
 
-  private pictured(array: NumericArray, rows: Int32Array, variant: number): NumericArray {
-    const { flip = false, shift = 0 } = this.augmentation!;
+  /** Images: moved and mirrored, then blended with another as it is. Inputs of one row meet the same random numbers. */
+  private pictured(input: DatasetInput, array: NumericArray, rows: Int32Array, variant: number): NumericArray {
+    const { flip = false, shift = 0, mix = 0 } = this.augmentation!;
+    const all = input.array.data as Float32Array;
     const [, a, b, c] = array.dims as [number, number, number, number];
     const [height, width, outer, inner] = channelsLast(array.dims) ? [a, b, 1, c] : [b, c, a, 1];
     const source = array.data as Float32Array;
@@ -125,6 +130,11 @@ export class TrainingRows {
             for (let i = 0; i < inner; i++) data[to + x * inner + i] = source[at + i]!;
           }
         }
+      if (mix === 0) return;
+      const other = this.fit[Math.floor(next() * this.fit.length)]!;
+      const share = next() / 2;
+      for (let i = 0; i < size; i++)
+        data[r * size + i] = data[r * size + i]! + share * (all[other * size + i]! - data[r * size + i]!);
     });
     return { ...array, data };
   }

@@ -37,6 +37,7 @@ function weightsOf({ graph }: Model): string[] {
 async function directional(
   model: Model,
   feeds: Feeds,
+  step = STEP,
 ): Promise<{ gradient: number; difference: number; stops: string[] }> {
   const next = normals(3);
   const shapes = await probeShapes(model, feeds, CPU);
@@ -110,7 +111,7 @@ async function directional(
       (sum, [name, g]) => sum + dot(middle.get(g)!.data as Float32Array, direction.get(name)!),
       0,
     );
-    const difference = (loss(await at(STEP)) - loss(await at(-STEP))) / (2 * STEP);
+    const difference = (loss(await at(step)) - loss(await at(-step))) / (2 * step);
     return { gradient, difference, stops: backward.stops.map((s) => `${s.opType}: ${s.reason}`) };
   });
 }
@@ -129,4 +130,21 @@ describe.skipIf(collection === undefined)('gradients of whole models', () => {
       expect(Math.abs(gradient - difference)).toBeLessThan(0.02 * Math.max(Math.abs(difference), 0.05));
     },
   );
+
+  it('mobilenetv2-imagenet on images of 96 x 96 pixels', async () => {
+    const read = await readModel(fileOf('mobilenetv2-imagenet/model.onnx'));
+    const { model } = await foldBatchNormalization.run(read, undefined);
+    const [spec] = dataInputs(model);
+    model.graph.inputs = model.graph.inputs.map((i) => ({
+      ...i,
+      shape: i.name === spec!.name ? ['N', 96, 96, 3] : i.shape,
+    }));
+    const inputs = dataInputs(model);
+    const images = { size: [96, 96], scale: [1 / 127.5], mean: [1] } as const;
+    const data = await loadDataset([fileOf('mobilenetv2-imagenet/images/calib')], inputs, { images, maxRows: 2 });
+    // With 35 activations that are cut off at 0 and 6, a longer way crosses kinks: at 1e-5 the difference is off by a tenth.
+    const { gradient, difference, stops } = await directional(model, gatherRows(data, [0, 1]), 2e-6);
+    expect(stops).toEqual([]);
+    expect(Math.abs(gradient - difference)).toBeLessThan(0.02 * Math.max(Math.abs(difference), 0.05));
+  });
 });
