@@ -31,7 +31,7 @@ const RUNS = [
     name: 'drm19',
     ratio,
     budget: () => ({ keepParams: ratio, trials: 4 }),
-    learning: { distill: { minutes: 17 } },
+    learning: { distill: { minutes: 8 }, trainBatch: 512 },
   })),
   {
     name: 'resnet56-cifar10',
@@ -44,14 +44,14 @@ const RUNS = [
     name: 'mobilenetv2-cifar10',
     ratio,
     budget: () => ({ keepParams: ratio }),
-    learning: { distill: { minutes: 45 }, trainBatch: 64, ...images },
+    learning: { distill: { minutes: 10 }, trainBatch: 64, ...images },
   })),
   {
     name: 'mobilenetv2-cifar10',
     ratio: 0.115,
     way: 'cosine',
     budget: () => ({ keepParams: 0.115, method: 'cosine', steps: 4 }),
-    learning: { distill: { minutes: 45 }, trainBatch: 64, ...images },
+    learning: { distill: { minutes: 10 }, trainBatch: 64, ...images },
   },
 ];
 const folder = fileURLToPath(new URL('../out/distill', import.meta.url));

@@ -11,7 +11,7 @@ import { isImages, isVector } from '../train/augmentation.js';
 import type { LearningOptions } from '../train/options.js';
 import type { TrainingLength } from '../train/schedule.js';
 import type { WantedLoss } from '../train/train.js';
-import { trainableWeights } from '../train/training-graph.js';
+import { LAYERS, trainableWeights } from '../train/training-graph.js';
 import { distillation } from '../../passes/distill.js';
 import type { CondenseOptions } from './options.js';
 import type { CalibrationRows } from './prepare.js';
@@ -151,8 +151,6 @@ function lossesOf(
     ...inside.map((output): WantedLoss => ({ kind: 'squared', output, weight: match / inside.length })),
   ];
 }
-
-const LAYERS: ReadonlySet<string> = new Set(['Gemm', 'MatMul', 'Conv', 'ConvTranspose']);
 
 /** The axis that classes lie on; undefined for a Softmax of an old operator set that takes several axes as one. */
 function classAxis(model: Model, output: string, rank: number): number | undefined {

@@ -17,6 +17,9 @@ const WEIGHTS: Readonly<Record<string, readonly number[]>> = {
   MatMul: [0, 1],
 };
 
+/** Operators whose weights are trained. */
+export const LAYERS: ReadonlySet<string> = new Set(Object.keys(WEIGHTS));
+
 /**
  * Constants that are trained: float32 weights of the layers, their biases, and what is added right behind a MatMul.
  * @returns the constant by the name that holds it: an initializer's, or a Constant node's output

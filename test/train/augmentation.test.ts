@@ -105,4 +105,20 @@ describe('images', () => {
     }
     expect(moved).toBeGreaterThan(10);
   });
+
+  it('are blended with another, of which less than half is seen', () => {
+    const flat = dataset(
+      'x',
+      [10, 1, 2, 2],
+      Float32Array.from({ length: 40 }, (_, i) => 100 * Math.floor(i / 4)),
+    );
+    const rows = rowsOf(flat, { mix: 1 });
+    const seen = Array.from({ length: 10 }, (_, r) => valuesOf(rows, 'x', Int32Array.of(r), 1));
+    seen.forEach((image, r) => {
+      expect(new Set(image).size).toBe(1);
+      // 100 r + share · 100 (other − r): the other is one of the ten.
+      expect(Math.abs(image[0]! - 100 * r)).toBeLessThanOrEqual(450);
+    });
+    expect(seen.filter((image, r) => image[0] !== 100 * r).length).toBeGreaterThan(5);
+  });
 });
