@@ -85,7 +85,7 @@ function dataPage({ options, imageKeys, formats }) {
     'Rows of several specifications are appended; `name=file.npy` parts are joined by row. One example of each:',
     `\`\`\`sh\n${formats.map((f) => `onnx-condense net.onnx small.onnx ${f.example}`).join('\n')}\n\`\`\``,
     'Names, types, shapes and values are checked: rows run along the first axis (where the graph fixes that to a number above 1 and leaves another open, along that one), ' +
-      'floating-point types are converted to each other with a note, and a NaN is refused with its row. Arrays of an `.npz` that are no input of the model may serve `--group`, and go to `--metric` as labels ([metric.md](metric.md)).',
+      'floating-point types are converted to each other with a note, and a NaN is refused with its row. Arrays of an `.npz` and columns of a table that are no input of the model may serve `--group`, and go to `--metric` as labels ([metric.md](metric.md)).',
     '## Folders of images',
     'For a model with one input of four axes. Needs the package sharp: `npm install sharp`. ' +
       'Sub-folders are read as well, and rows stand in the order of the paths. An image is turned upright as its EXIF data says, transparency is dropped, and ' +
@@ -106,6 +106,14 @@ function dataPage({ options, imageKeys, formats }) {
       ],
     ),
     'Any other preprocessing (letterboxes, crops of another scale) is best done where the model was trained, and saved as `.npy` or `.npz`.',
+    '## Tables',
+    'The first line names the columns; commas, semicolons or tabs separate them. A model with one input takes all columns in their order. ' +
+      'Where columns are called after an input, `speed` alone or `speed.0`, `speed.1` (also `speed[0]`), these are its columns and all others are labels: they may serve `--group` and go to `--metric`, ' +
+      'and where they hold text it is numbered as it appears. A missing value or text in a column of an input is refused with its line and column.',
+    '## Sound',
+    'For a model with one input of shape [N, samples] or [N, 1, samples], with a fixed number of samples. PCM of 8, 16, 24 or 32 bits and 32-bit float are read, channels are averaged, and values run from -1 to 1. ' +
+      'Each file is cut into windows of that length, one behind the other; what is left at its end is dropped. Nothing is resampled: a note names the rate that was found, to be compared with the one that the model was trained with. ' +
+      '`--group file` keeps the windows of a file on one side of the split between fit and check, which neighbouring windows need.',
   ].join('\n\n');
 }
 

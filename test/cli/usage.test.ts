@@ -125,10 +125,10 @@ describe('data that does not fit ends with code 2', () => {
 
   it('none at all, a file that is not there, no known format, a damaged file', async () => {
     writeFileSync(inside('wrong.npz'), 'not a zip');
-    writeFileSync(inside('data.csv'), '1,2');
+    writeFileSync(inside('data.xls'), '1,2');
     expect(await refused(reduce())).toMatch(/required option '--data <spec>' not specified/);
     expect(await refused(reduce('--data', inside('no.npz')))).toMatch(/no\.npz' does not exist/);
-    expect(await refused(reduce('--data', inside('data.csv')), runHere)).toMatch(
+    expect(await refused(reduce('--data', inside('data.xls')), runHere)).toMatch(
       /in no format that is known.*\n.*file\.npz/,
     );
     expect(await refused(reduce('--data', inside('wrong.npz')), runHere)).toMatch(/damaged.*wrong\.npz/);
