@@ -6,10 +6,12 @@ export interface DocsSources {
       { readonly meaning: string; readonly limit: 'true' | 'open'; readonly why: string; readonly advice?: string }
     >
   >;
+  readonly commands: Readonly<Record<string, { readonly files: readonly string[] }>>;
   readonly options: readonly {
     readonly key: string;
     readonly flags: string;
     readonly description: string;
+    readonly mandatory?: boolean;
     readonly commands: readonly string[];
   }[];
   /** Keys of the options on images. */

@@ -30,14 +30,21 @@ const INSPECT_FIGURES = [
   ],
 ];
 
+const CONFIG_EXAMPLE = `{
+  "data": ["inputs.npz"],
+  "group": "blocks",
+  "reduce": { "keepParams": 0.25, "keep": { "fc1": "50%" } },
+  "bench": { "batch": [1, 256] }
+}`;
+
 /**
  * @returns pages by their path in the repository
  */
-export async function docsPages({ refusals, options, imageKeys, formats, providers, tolerances, exitCodes }) {
+export async function docsPages({ refusals, commands, options, imageKeys, formats, providers, tolerances, exitCodes }) {
   const pages = new Map([
     ['docs/data.md', dataPage({ options, imageKeys, formats })],
     ['docs/refusals.md', refusalsPage(refusals)],
-    ['docs/cli.md', cliPage({ options, formats, providers, tolerances, exitCodes })],
+    ['docs/cli.md', cliPage({ commands, options, formats, providers, tolerances, exitCodes })],
   ]);
   for (const [file, text] of pages) {
     const config = await prettier.resolveConfig(file);
@@ -117,7 +124,7 @@ function dataPage({ options, imageKeys, formats }) {
   ].join('\n\n');
 }
 
-function cliPage({ options, formats, providers, tolerances, exitCodes }) {
+function cliPage({ commands, options, formats, providers, tolerances, exitCodes }) {
   const optionsOf = (command) =>
     table(
       ['option', 'meaning'],
@@ -126,7 +133,9 @@ function cliPage({ options, formats, providers, tolerances, exitCodes }) {
   return [
     NOTE,
     '# Command line',
-    '```sh\nonnx-condense [reduce] <model.onnx> <output.onnx> --data <spec>… [options]\nonnx-condense sweep <model.onnx> [output.onnx] --data <spec>… [options]\nonnx-condense distill <teacher.onnx> <student.onnx> <output.onnx> --data <spec>… [options]\nonnx-condense verify <a.onnx> <b.onnx> --data <spec>… [options]\nonnx-condense bench <model.onnx>… --data <spec>… [options]\nonnx-condense inspect <model.onnx>… --data <spec>… [options]\nonnx-condense diff <a.onnx> <b.onnx> [options]\n```',
+    `\`\`\`sh\n${Object.entries(commands)
+      .map(([name, { files }]) => usageOf(name, files, options))
+      .join('\n')}\n\`\`\``,
     'Tables and messages for people go to stderr. With `--json`, stdout holds exactly one JSON document with a `schemaVersion`.',
     '## reduce',
     'Makes a smaller model, checks it, and writes it only if the check passes. It is the default command: its name may be left out.',
@@ -153,6 +162,12 @@ function cliPage({ options, formats, providers, tolerances, exitCodes }) {
     'Shows what differs between two models: nodes that are gone (`-`), new (`+`) or changed (`~`), with the shapes of the constants that they read, and the totals of nodes, parameters, MACs and bytes. ' +
       'Nodes are the same where an output has the same name, else where they are called the same; constants are the same by their names. The exit code is 0 whether or not the models differ.',
     optionsOf('diff'),
+    '## Configuration file',
+    'Options that are always the same may stand in `onnx-condense.config.json` in the working folder, or in a file that `--config` names. ' +
+      "A key is the flag's name in camel case (`--keep-params` is `keepParams`, `--no-gate` is `gate: false`); those of one command alone go into a section of its name. " +
+      'A value is what the flag takes, as text or as the library takes it. Flags win over the file, a section over what stands outside of it, and what a command does not have is passed over outside of the sections.',
+    `\`\`\`json\n${CONFIG_EXAMPLE}\n\`\`\``,
+    '`onnx-condense.config.mjs` says the same with `export default { … }`. Paths in it are relative to the working folder, as on the command line. `--print-config` shows what holds for a command, as such a file, and ends.',
     '## Calibration data',
     'A specification given to `--data` or `--test` is one of these; [data.md](data.md) has an example of each.',
     formatTable(formats),
@@ -179,6 +194,12 @@ function cliPage({ options, formats, providers, tolerances, exitCodes }) {
       Object.entries(exitCodes).map(([name, code]) => [String(code), meaningOf(name)]),
     ),
   ].join('\n\n');
+}
+
+function usageOf(name, files, options) {
+  const data = options.some((o) => o.key === 'data' && o.mandatory === true && o.commands.includes(name));
+  const words = ['onnx-condense', name === 'reduce' ? '[reduce]' : name, ...files, ...(data ? ['--data <spec>…'] : [])];
+  return `${words.join(' ').replaceAll('...>', '>…')} [options]`;
 }
 
 function meaningOf(exitCode) {

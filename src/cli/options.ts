@@ -23,12 +23,26 @@ import {
   trainingLength,
   wholeNumber,
 } from './parse.js';
+import {
+  augmentationText,
+  commaList,
+  groupText,
+  imageSizeText,
+  list,
+  maxErrorText,
+  trainingLengthText,
+  widths,
+  type Written,
+} from './write.js';
 
 /** What the CLI adds to the library's options. */
 export interface CliOptions {
   readonly gate: boolean;
   readonly json?: boolean;
   readonly quiet?: boolean;
+  /** The configuration file; false for none. */
+  readonly config?: string | false;
+  readonly printConfig?: boolean;
   readonly inPlace?: boolean;
   readonly externalData?: string | true;
   readonly externalThreshold?: number;
@@ -54,6 +68,8 @@ const COMMAND_KEYS = [
   'gate',
   'json',
   'quiet',
+  'config',
+  'printConfig',
   'inPlace',
   'externalData',
   'externalThreshold',
@@ -98,8 +114,12 @@ export interface OptionSpec {
   readonly key: ReduceKey;
   readonly flags: string;
   readonly description: string;
+  /** The only values that it takes. */
+  readonly choices?: readonly string[];
   /** Turns the text (and what a repeated option held before) into the value. */
   readonly parse?: (text: string, before: never) => unknown;
+  /** Writes a value as the library takes it the way that it stands on a command line; several texts for a repeatable option. */
+  readonly write?: (value: object) => Written;
   readonly mandatory?: boolean;
   readonly commands: readonly CommandName[];
 }
@@ -122,11 +142,22 @@ const LEARNING = ['reduce', 'distill'] as const;
 /** Those that look at channels. */
 const ANALYSING = [...MAKING, 'inspect'] as const;
 
+/** What turns an option's text into its value; undefined where the text is the value. */
+export function parserOf({
+  flags,
+  choices,
+  parse,
+}: OptionSpec): ((text: string, before: unknown) => unknown) | undefined {
+  if (choices !== undefined) return oneOf(flags.split(' ')[0]!, choices);
+  return parse as ((text: string, before: unknown) => unknown) | undefined;
+}
+
 /** Every option of the commands: the parser, the help and the docs are made from this list. */
 export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'data',
     flags: '--data <spec>',
+    write: list,
     description: `calibration data, repeatable: ${DATA_FORMATS.map((f) => f.name).join(', ')}`,
     parse: collect,
     mandatory: true,
@@ -135,6 +166,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'data',
     flags: '--data <spec>',
+    write: list,
     description: 'data with whose shapes MACs are counted (default: one row, and 1 for every other axis that is open)',
     parse: collect,
     commands: ['diff'],
@@ -142,6 +174,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'test',
     flags: '--test <spec>',
+    write: list,
     description: 'other data for the check, repeatable; then every --data row is fitted',
     parse: collect,
     commands: WRITING,
@@ -156,6 +189,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'group',
     flags: '--group <blocks|key>',
+    write: groupText,
     description: 'keep neighbouring rows, or rows with the same value of a key, on one side',
     parse: group,
     commands: [...WRITING, 'inspect'],
@@ -170,6 +204,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'imageSize',
     flags: '--image-size <n|HxW>',
+    write: imageSizeText,
     description: 'for a folder of images: height and width (default: those of the model)',
     parse: imageSize,
     commands: RUNNING,
@@ -178,12 +213,13 @@ export const OPTIONS: readonly OptionSpec[] = [
     key: 'layout',
     flags: '--layout <nchw|nhwc>',
     description: 'for images: the order of the axes (default: as the model shows)',
-    parse: oneOf('--layout', ['nchw', 'nhwc']),
+    choices: ['nchw', 'nhwc'],
     commands: RUNNING,
   },
   {
     key: 'scale',
     flags: '--scale <list>',
+    write: commaList,
     description:
       'for images: x = (pixel * scale - mean) / std; one number or one for each channel, fractions like 1/127.5 allowed (default 1)',
     parse: numbers('--scale'),
@@ -192,6 +228,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'mean',
     flags: '--mean <list>',
+    write: commaList,
     description: 'for images, see --scale (default 0)',
     parse: numbers('--mean'),
     commands: RUNNING,
@@ -199,6 +236,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'std',
     flags: '--std <list>',
+    write: commaList,
     description: 'for images, see --scale (default 1)',
     parse: numbers('--std'),
     commands: RUNNING,
@@ -207,33 +245,34 @@ export const OPTIONS: readonly OptionSpec[] = [
     key: 'crop',
     flags: '--crop <center|none>',
     description: 'for images: fill the size and cut off what is over, or stretch (default center)',
-    parse: oneOf('--crop', ['center', 'none']),
+    choices: ['center', 'none'],
     commands: RUNNING,
   },
   {
     key: 'colours',
     flags: '--colours <rgb|bgr>',
     description: 'for images: the order of the channels (default rgb)',
-    parse: oneOf('--colours', ['rgb', 'bgr']),
+    choices: ['rgb', 'bgr'],
     commands: RUNNING,
   },
   {
     key: 'method',
     flags: '--method <exact|cosine|span>',
     description: 'how redundancy is found and absorbed (default span)',
-    parse: oneOf('--method', ['exact', 'cosine', 'span']),
+    choices: ['exact', 'cosine', 'span'],
     commands: REDUCE,
   },
   {
     key: 'evidence',
     flags: '--evidence <weights|data>',
     description: 'what proves redundancy for exact (default weights)',
-    parse: oneOf('--evidence', ['weights', 'data']),
+    choices: ['weights', 'data'],
     commands: REDUCE,
   },
   {
     key: 'threshold',
     flags: '--threshold <[node=]cosine>',
+    write: widths,
     description: 'merge at this cosine or above, for all or by node, repeatable (cosine)',
     parse: threshold,
     commands: REDUCE,
@@ -242,19 +281,20 @@ export const OPTIONS: readonly OptionSpec[] = [
     key: 'select',
     flags: '--select <eliminate|cholesky>',
     description: 'how span chooses channels (default eliminate)',
-    parse: oneOf('--select', ['eliminate', 'cholesky']),
+    choices: ['eliminate', 'cholesky'],
     commands: MAKING,
   },
   {
     key: 'streams',
     flags: '--streams <rotate|select>',
     description: 'what span keeps of linear streams: a subspace or a subset of the channels (default rotate)',
-    parse: oneOf('--streams', ['rotate', 'select']),
+    choices: ['rotate', 'select'],
     commands: MAKING,
   },
   {
     key: 'train',
     flags: '--train <length>',
+    write: trainingLengthText,
     description: 'how long to learn: 20epochs, 500steps or 10min (default 20epochs)',
     parse: trainingLength('--train'),
     commands: ['distill'],
@@ -262,6 +302,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'distill',
     flags: '--distill <length>',
+    write: trainingLengthText,
     description: 'let the reduced model learn from the original one afterwards: 20epochs, 500steps or 10min',
     parse: trainingLength('--distill'),
     commands: REDUCE,
@@ -293,7 +334,7 @@ export const OPTIONS: readonly OptionSpec[] = [
     flags: '--loss <auto|squared|huber|kl>',
     description:
       'how errors of outputs count: squared over the variance, huber for heavy tails, kl for class scores (default auto: kl where an output holds class scores)',
-    parse: oneOf('--loss', ['auto', 'squared', 'huber', 'kl']),
+    choices: ['auto', 'squared', 'huber', 'kl'],
     commands: LEARNING,
   },
   {
@@ -313,6 +354,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'augment',
     flags: '--augment <list>',
+    write: augmentationText,
     description:
       'changed rows that the teacher judges as well: flip and shift[=0.125] for images, noise[=0.01] and mix[=64] for rows of numbers',
     parse: augmentation,
@@ -418,6 +460,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'keep',
     flags: '--keep <node=width>',
+    write: widths,
     description: 'width of one node, node=64 or node=50%, repeatable',
     parse: keepWidth,
     commands: MAKING,
@@ -445,6 +488,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'maxError',
     flags: '--max-error <measure=e>',
+    write: maxErrorText,
     description:
       'the smallest model within this error: nrmse=1e-2 (default where no budget is given), or with --metric score=-0.5%',
     parse: maxError,
@@ -461,6 +505,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'include',
     flags: '--include <pattern>',
+    write: list,
     description: 'only nodes whose name matches (* and ?), repeatable',
     parse: collect,
     commands: ANALYSING,
@@ -468,6 +513,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'exclude',
     flags: '--exclude <pattern>',
+    write: list,
     description: 'no node whose name matches, repeatable',
     parse: collect,
     commands: ANALYSING,
@@ -495,6 +541,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'classes',
     flags: '--classes <output>',
+    write: list,
     description: 'this output holds class scores: judge it by top-1 agreement, repeatable',
     parse: collect,
     commands: CHECKING,
@@ -503,7 +550,7 @@ export const OPTIONS: readonly OptionSpec[] = [
     key: 'provider',
     flags: '--provider <name>',
     description: `execution provider: ${PROVIDERS.join(', ')}, auto (default cpu)`,
-    parse: oneOf('--provider', [...PROVIDERS, 'auto']),
+    choices: [...PROVIDERS, 'auto'],
     commands: RUNNING,
   },
   {
@@ -516,6 +563,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'batch',
     flags: '--batch <n,…>',
+    write: commaList,
     description: 'rows of a run, several sizes with commas (default 1,64)',
     parse: integers('--batch'),
     commands: ['bench'],
@@ -564,4 +612,17 @@ export const OPTIONS: readonly OptionSpec[] = [
   },
   { key: 'json', flags: '--json', description: 'print the report as one JSON document on stdout', commands: COMMANDS },
   { key: 'quiet', flags: '--quiet', description: 'no table and no progress', commands: COMMANDS },
+  {
+    key: 'config',
+    flags: '--config <file>',
+    description: 'take options from this file (default: onnx-condense.config.json or .mjs in the working folder)',
+    commands: COMMANDS,
+  },
+  { key: 'config', flags: '--no-config', description: 'take no options from a file', commands: COMMANDS },
+  {
+    key: 'printConfig',
+    flags: '--print-config',
+    description: 'print the options that hold, those of the file with them, as JSON, and end',
+    commands: COMMANDS,
+  },
 ];

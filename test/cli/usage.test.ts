@@ -4,7 +4,7 @@ import { writeModel } from '../../src/onnx/index.js';
 import { buildModel, node } from '../build-model.js';
 import { weights } from '../dense.js';
 import { normalRows, smoothNetwork, writeNpz } from '../networks.js';
-import { filesIn, runCli, runHere, sharedFolder } from './cli.js';
+import { filesIn, runCli, runHere, sharedFolder, type CliResult } from './cli.js';
 
 const inside = sharedFolder();
 
@@ -15,7 +15,10 @@ beforeAll(async () => {
 });
 
 /** Runs `reduce`, which must refuse with code 2 before it writes anything; returns stderr. */
-async function refused(args: readonly string[], run = runCli): Promise<string> {
+async function refused(
+  args: readonly string[],
+  run: (args: readonly string[]) => Promise<CliResult> = runCli,
+): Promise<string> {
   const before = filesIn(inside());
   const { code, stdout, stderr } = await run(args);
   expect({ code, stderr }).toMatchObject({ code: 2 });

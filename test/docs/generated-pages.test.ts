@@ -5,6 +5,7 @@ import { expect, it } from 'vitest';
 import { docsPages } from '../../scripts/docs-pages.mjs';
 import { DATA_FORMATS } from '../../src/calibration/sources/formats.js';
 import { REFUSALS } from '../../src/channels/refusal.js';
+import { COMMAND_SPECS } from '../../src/cli/commands.js';
 import { IMAGE_KEYS, OPTIONS } from '../../src/cli/options.js';
 import { ExitCode } from '../../src/diagnostics/diagnostic.js';
 import { PROVIDERS } from '../../src/runtime/providers.js';
@@ -14,6 +15,7 @@ const repoRoot = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../
 
 const pages = await docsPages({
   refusals: REFUSALS,
+  commands: COMMAND_SPECS,
   options: OPTIONS,
   imageKeys: IMAGE_KEYS,
   formats: DATA_FORMATS,
