@@ -7,6 +7,8 @@ export interface DocsSources {
     >
   >;
   readonly commands: Readonly<Record<string, { readonly files: readonly string[] }>>;
+  /** How the completion script of each shell is installed. */
+  readonly completion: Readonly<Record<string, string>>;
   readonly options: readonly {
     readonly key: string;
     readonly flags: string;

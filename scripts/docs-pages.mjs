@@ -40,11 +40,21 @@ const CONFIG_EXAMPLE = `{
 /**
  * @returns pages by their path in the repository
  */
-export async function docsPages({ refusals, commands, options, imageKeys, formats, providers, tolerances, exitCodes }) {
+export async function docsPages({
+  refusals,
+  commands,
+  completion,
+  options,
+  imageKeys,
+  formats,
+  providers,
+  tolerances,
+  exitCodes,
+}) {
   const pages = new Map([
     ['docs/data.md', dataPage({ options, imageKeys, formats })],
     ['docs/refusals.md', refusalsPage(refusals)],
-    ['docs/cli.md', cliPage({ commands, options, formats, providers, tolerances, exitCodes })],
+    ['docs/cli.md', cliPage({ commands, completion, options, formats, providers, tolerances, exitCodes })],
   ]);
   for (const [file, text] of pages) {
     const config = await prettier.resolveConfig(file);
@@ -124,7 +134,7 @@ function dataPage({ options, imageKeys, formats }) {
   ].join('\n\n');
 }
 
-function cliPage({ commands, options, formats, providers, tolerances, exitCodes }) {
+function cliPage({ commands, completion, options, formats, providers, tolerances, exitCodes }) {
   const optionsOf = (command) =>
     table(
       ['option', 'meaning'],
@@ -162,6 +172,9 @@ function cliPage({ commands, options, formats, providers, tolerances, exitCodes 
     'Shows what differs between two models: nodes that are gone (`-`), new (`+`) or changed (`~`), with the shapes of the constants that they read, and the totals of nodes, parameters, MACs and bytes. ' +
       'Nodes are the same where an output has the same name, else where they are called the same; constants are the same by their names. The exit code is 0 whether or not the models differ.',
     optionsOf('diff'),
+    '## completion',
+    'Prints a script with which a shell completes commands, options and their values.',
+    `\`\`\`sh\n${Object.values(completion).join('\n')}\n\`\`\``,
     '## Configuration file',
     'Options that are always the same may stand in `onnx-condense.config.json` in the working folder, or in a file that `--config` names. ' +
       "A key is the flag's name in camel case (`--keep-params` is `keepParams`, `--no-gate` is `gate: false`); those of one command alone go into a section of its name. " +

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { DATA_FORMATS } from '../dist/src/calibration/sources/formats.js';
 import { REFUSALS } from '../dist/src/channels/refusal.js';
 import { COMMAND_SPECS } from '../dist/src/cli/commands.js';
+import { INSTALLATION } from '../dist/src/cli/completion.js';
 import { IMAGE_KEYS, OPTIONS } from '../dist/src/cli/options.js';
 import { ExitCode } from '../dist/src/diagnostics/diagnostic.js';
 import { PROVIDERS } from '../dist/src/runtime/providers.js';
@@ -15,6 +16,7 @@ process.chdir(path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..'));
 const pages = await docsPages({
   refusals: REFUSALS,
   commands: COMMAND_SPECS,
+  completion: INSTALLATION,
   options: OPTIONS,
   imageKeys: IMAGE_KEYS,
   formats: DATA_FORMATS,

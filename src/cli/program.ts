@@ -1,4 +1,4 @@
-import { Command, CommanderError, Option } from 'commander';
+import { Argument, Command, CommanderError, Option } from 'commander';
 import { CondenseError, ExitCode, formatDiagnostic, type Diagnostic } from '../diagnostics/diagnostic.js';
 import type { BenchOptions } from '../condense/bench.js';
 import type { DiffOptions } from '../condense/diff.js';
@@ -12,6 +12,7 @@ import { formatNodes } from '../report/format.js';
 import type { NodeReport } from '../report/report.js';
 import { benchCommand } from './bench.js';
 import { COMMAND_SPECS } from './commands.js';
+import { completionScript, INSTALLATION, SHELLS, type Shell } from './completion.js';
 import { configFor, configText } from './config.js';
 import { diffCommand } from './diff.js';
 import { distillCommand } from './distill.js';
@@ -97,6 +98,15 @@ export async function run(
         else code = await actions[name](command.args, options);
       });
     }
+    program
+      .command('completion')
+      .description('print a script that completes commands and options in a shell')
+      .addArgument(new Argument('<shell>', 'the shell').choices(SHELLS))
+      .exitOverride()
+      .addHelpText('after', `\nExamples:\n${SHELLS.map((shell) => `  ${INSTALLATION[shell]}\n`).join('')}`)
+      .action((shell: Shell) => {
+        streams.stdout.write(completionScript(shell));
+      });
     await program.parseAsync([...argv], { from: 'user' });
     return code;
   } catch (error) {
@@ -122,7 +132,10 @@ export async function run(
 
 /** Whoever wants to know what there is gets it whatever a configuration says. */
 function asksForHelp(argv: readonly string[]): boolean {
-  return ['--help', '-h', '--version', '-V'].some((flag) => argv.includes(flag)) || argv[0] === 'help';
+  return (
+    ['--help', '-h', '--version', '-V'].some((flag) => argv.includes(flag)) ||
+    ['help', 'completion'].includes(argv[0] ?? '')
+  );
 }
 
 /** Adds the options of a command, with what a configuration sets: flags replace that. */

@@ -6,6 +6,7 @@ import { docsPages } from '../../scripts/docs-pages.mjs';
 import { DATA_FORMATS } from '../../src/calibration/sources/formats.js';
 import { REFUSALS } from '../../src/channels/refusal.js';
 import { COMMAND_SPECS } from '../../src/cli/commands.js';
+import { INSTALLATION } from '../../src/cli/completion.js';
 import { IMAGE_KEYS, OPTIONS } from '../../src/cli/options.js';
 import { ExitCode } from '../../src/diagnostics/diagnostic.js';
 import { PROVIDERS } from '../../src/runtime/providers.js';
@@ -16,6 +17,7 @@ const repoRoot = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../
 const pages = await docsPages({
   refusals: REFUSALS,
   commands: COMMAND_SPECS,
+  completion: INSTALLATION,
   options: OPTIONS,
   imageKeys: IMAGE_KEYS,
   formats: DATA_FORMATS,
