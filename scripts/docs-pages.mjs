@@ -181,6 +181,13 @@ function cliPage({ commands, completion, options, formats, providers, tolerances
       'A value is what the flag takes, as text or as the library takes it. Flags win over the file, a section over what stands outside of it, and what a command does not have is passed over outside of the sections.',
     `\`\`\`json\n${CONFIG_EXAMPLE}\n\`\`\``,
     '`onnx-condense.config.mjs` says the same with `export default { … }`. Paths in it are relative to the working folder, as on the command line. `--print-config` shows what holds for a command, as such a file, and ends.',
+    '## Files for other programs',
+    '`--emit triton:models/net` writes the model that was made into the model repository `models` of Triton Inference Server as well: `net/config.pbtxt` and `net/1/model.onnx`, or with external data the folder `net/1/model.onnx` with both files, as Triton wants it. ' +
+      'Where axis 0 of all inputs and outputs is open, it is the batch, and `max_batch_size` is 1024: lower it where requests must not be that large. Else it is 0. Shapes that the model does not state are left out, for Triton to complete. ' +
+      'A model that was made from the same input is exchanged, its `config.pbtxt` kept as it is; another one is replaced with `--in-place` alone. Nothing is emitted where nothing is written.',
+    '`--sidecar` writes what `--json` prints to a file beside the model, `small.condense.json` for `small.onnx`. Unlike the model it holds times, so that it is not the same twice.',
+    'transformers.js looks for the weights of `onnx/model.onnx` in `onnx/model.onnx_data`: give `--external-data model.onnx_data`, and write into a folder without such a file, since one that is there keeps its name and the new one gets a number.',
+    'In a chain of tools the order is: simplify (onnxsim, OnnxSlim), condense, then quantise or convert.',
     '## Calibration data',
     'A specification given to `--data` or `--test` is one of these; [data.md](data.md) has an example of each.',
     formatTable(formats),

@@ -1,12 +1,14 @@
 import { DATA_FORMATS } from '../calibration/sources/formats.js';
 import type { ImageOptions } from '../calibration/sources/images.js';
 import type { CondenseOptions } from '../condense/options.js';
+import type { TritonTarget } from '../emit/triton.js';
 import { PROVIDERS } from '../runtime/providers.js';
 import type { TrainingLength } from '../train/schedule.js';
 import {
   augmentation,
   bytes,
   collect,
+  emitTarget,
   group,
   imageSize,
   integers,
@@ -26,6 +28,7 @@ import {
 import {
   augmentationText,
   commaList,
+  emitText,
   groupText,
   imageSizeText,
   list,
@@ -46,6 +49,8 @@ export interface CliOptions {
   readonly inPlace?: boolean;
   readonly externalData?: string | true;
   readonly externalThreshold?: number;
+  readonly emit?: TritonTarget;
+  readonly sidecar?: boolean;
   /** The file that `--plan` names; the library takes the plan itself. */
   readonly plan?: string;
   readonly planOut?: string;
@@ -73,6 +78,8 @@ const COMMAND_KEYS = [
   'inPlace',
   'externalData',
   'externalThreshold',
+  'emit',
+  'sidecar',
   'plan',
   'planOut',
   'csv',
@@ -596,11 +603,16 @@ export const OPTIONS: readonly OptionSpec[] = [
     description: 'write even if the check fails; the file is marked as unverified',
     commands: WRITING,
   },
-  { key: 'inPlace', flags: '--in-place', description: 'allow the output to replace the input', commands: MAKING },
+  {
+    key: 'inPlace',
+    flags: '--in-place',
+    description: 'allow the output to replace the input, and --emit another model',
+    commands: MAKING,
+  },
   {
     key: 'externalData',
     flags: '--external-data [name]',
-    description: 'write large tensors to a file beside the model',
+    description: 'write large tensors to a file beside the model (default name: small.onnx.data for small.onnx)',
     commands: WRITING,
   },
   {
@@ -608,6 +620,20 @@ export const OPTIONS: readonly OptionSpec[] = [
     flags: '--external-threshold <bytes>',
     description: 'smallest tensor that goes there (default 1024)',
     parse: positiveInteger('--external-threshold'),
+    commands: WRITING,
+  },
+  {
+    key: 'emit',
+    flags: '--emit <triton:repository/name>',
+    description: 'write the model into a model repository of Triton Inference Server as well',
+    write: emitText,
+    parse: emitTarget,
+    commands: MAKING,
+  },
+  {
+    key: 'sidecar',
+    flags: '--sidecar',
+    description: 'write the report beside the model: small.condense.json for small.onnx',
     commands: WRITING,
   },
   { key: 'json', flags: '--json', description: 'print the report as one JSON document on stdout', commands: COMMANDS },

@@ -59,6 +59,12 @@ export function maxErrorText(value: object): Written {
   return ratio === undefined ? undefined : `score=${formatScoreChange({ ratio })}`;
 }
 
+/** `{ repository: 'models', name: 'net' }` */
+export function emitText(value: object): Written {
+  if (!('repository' in value && 'name' in value && isPlain(value.repository) && isPlain(value.name))) return undefined;
+  return `triton:${value.repository}/${value.name}`;
+}
+
 export function isPlain(value: unknown): value is string | number {
   return typeof value === 'string' || typeof value === 'number';
 }
