@@ -146,7 +146,7 @@ function cliPage({ commands, completion, options, formats, providers, tolerances
     `\`\`\`sh\n${Object.entries(commands)
       .map(([name, { files }]) => usageOf(name, files, options))
       .join('\n')}\n\`\`\``,
-    'Tables and messages for people go to stderr. With `--json`, stdout holds exactly one JSON document with a `schemaVersion`.',
+    'Tables and messages for people go to stderr: on a terminal with a line that shows how far the work is, elsewhere with one line for each stage when it has ended. `--quiet` leaves only errors. With `--json`, stdout holds exactly one JSON document with a `schemaVersion`.',
     '## reduce',
     'Makes a smaller model, checks it, and writes it only if the check passes. It is the default command: its name may be left out.',
     optionsOf('reduce'),

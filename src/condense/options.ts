@@ -109,6 +109,8 @@ export interface ProgressEvent {
   readonly message: string;
   readonly done?: number;
   readonly total?: number;
+  /** Where the work itself knows better than its pace so far how long this stage takes. */
+  readonly secondsLeft?: number;
 }
 
 /** Default for `memory`: 2 GB. */
