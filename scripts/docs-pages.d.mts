@@ -9,10 +9,13 @@ export interface DocsSources {
   readonly commands: Readonly<Record<string, { readonly files: readonly string[] }>>;
   /** How the completion script of each shell is installed. */
   readonly completion: Readonly<Record<string, string>>;
+  /** Titles of the groups of options. */
+  readonly groups: Readonly<Record<string, string>>;
   readonly options: readonly {
     readonly key: string;
     readonly flags: string;
     readonly description: string;
+    readonly group: string;
     readonly mandatory?: boolean;
     readonly commands: readonly string[];
   }[];

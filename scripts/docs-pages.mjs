@@ -44,6 +44,7 @@ export async function docsPages({
   refusals,
   commands,
   completion,
+  groups,
   options,
   imageKeys,
   formats,
@@ -54,7 +55,7 @@ export async function docsPages({
   const pages = new Map([
     ['docs/data.md', dataPage({ options, imageKeys, formats })],
     ['docs/refusals.md', refusalsPage(refusals)],
-    ['docs/cli.md', cliPage({ commands, completion, options, formats, providers, tolerances, exitCodes })],
+    ['docs/cli.md', cliPage({ commands, completion, groups, options, formats, providers, tolerances, exitCodes })],
   ]);
   for (const [file, text] of pages) {
     const config = await prettier.resolveConfig(file);
@@ -134,19 +135,23 @@ function dataPage({ options, imageKeys, formats }) {
   ].join('\n\n');
 }
 
-function cliPage({ commands, completion, options, formats, providers, tolerances, exitCodes }) {
+function cliPage({ commands, completion, groups, options, formats, providers, tolerances, exitCodes }) {
   const optionsOf = (command) =>
-    table(
-      ['option', 'meaning'],
-      options.filter((o) => o.commands.includes(command)).map((o) => [`\`${o.flags}\``, o.description]),
-    );
+    Object.entries(groups)
+      .map(([group, title]) => [title, options.filter((o) => o.group === group && o.commands.includes(command))])
+      .filter(([, own]) => own.length > 0)
+      .map(([title, own]) => {
+        const rows = own.map((o) => [`\`${o.flags}\``, o.description]);
+        return `**${title}**\n\n${table(['option', 'meaning'], rows)}`;
+      })
+      .join('\n\n');
   return [
     NOTE,
     '# Command line',
     `\`\`\`sh\n${Object.entries(commands)
       .map(([name, { files }]) => usageOf(name, files, options))
       .join('\n')}\n\`\`\``,
-    'Tables and messages for people go to stderr: on a terminal with a line that shows how far the work is, elsewhere with one line for each stage when it has ended. `--quiet` leaves only errors. With `--json`, stdout holds exactly one JSON document with a `schemaVersion`.',
+    'Tables and messages for people go to stderr: on a terminal with a line that shows how far the work is, elsewhere with one line for each stage when it has ended. `--quiet` leaves only errors. `--help` names the options that are wanted often, `--help --all` all of them. With `--json`, stdout holds exactly one JSON document with a `schemaVersion`.',
     '## reduce',
     'Makes a smaller model, checks it, and writes it only if the check passes. It is the default command: its name may be left out.',
     optionsOf('reduce'),

@@ -1,6 +1,6 @@
 /** Completion scripts for shells, written from the lists of commands and options: the first word is a command or a model of `reduce`. */
 import { COMMAND_SPECS } from './commands.js';
-import { COMMANDS, OPTIONS, type CommandName, type OptionSpec } from './options.js';
+import { COMMANDS, OPTIONS, optionsOf, type OptionSpec } from './options.js';
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;
 export type Shell = (typeof SHELLS)[number];
@@ -27,7 +27,6 @@ function valueOf({ flags, choices }: OptionSpec): Value {
 }
 
 const flagOf = ({ flags }: OptionSpec): string => flags.split(' ')[0]!;
-const optionsOf = (command: CommandName): readonly OptionSpec[] => OPTIONS.filter((o) => o.commands.includes(command));
 /** Text in single quotes, as bash and zsh read it. */
 const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 

@@ -9,7 +9,7 @@ import { pathToFileURL } from 'node:url';
 import { configKeyUnknown, configTwice, configUnreadable, configValueWrong } from '../diagnostics/config.js';
 import { CondenseError, raise } from '../diagnostics/diagnostic.js';
 import { nearest } from './nearest.js';
-import { COMMANDS, IMAGE_KEYS, OPTIONS, parserOf, type CommandName, type OptionSpec } from './options.js';
+import { COMMANDS, IMAGE_KEYS, OPTIONS, optionsOf, parserOf, type CommandName, type OptionSpec } from './options.js';
 import { isPlain } from './write.js';
 
 /** Names of the file that is looked for in the working folder. */
@@ -73,7 +73,7 @@ export function parseConfig(content: unknown, file: string): Config {
   for (const command of COMMANDS) {
     const section = content[command];
     if (!isSection(section)) continue;
-    const own = OPTIONS.filter((o) => o.commands.includes(command));
+    const own = optionsOf(command);
     for (const [key, value] of flattened(Object.entries(section), file)) {
       const spec = own.find((o) => o.key === key && !ELSEWHERE.has(key));
       if (spec === undefined) return raise(configKeyUnknown(file, key, command, nearest(key, keysOf(own))));

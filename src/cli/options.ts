@@ -116,11 +116,28 @@ export function withImages<T extends Partial<CliOptions>>(options: T): T & { rea
 
 type ReduceKey = Exclude<keyof CondenseOptions, 'onProgress' | 'plan' | 'signal'> | keyof CliOptions;
 
+/** What options are about, in the order in which the help and the docs have it. */
+export const OPTION_GROUPS = {
+  data: 'Data',
+  images: 'Folders of images',
+  size: 'How small',
+  method: 'How it is reduced',
+  learning: 'Learning',
+  check: 'The check',
+  running: 'Running',
+  files: 'Files',
+  report: 'Report and configuration',
+} as const;
+export type OptionGroup = keyof typeof OPTION_GROUPS;
+
 /** One command-line option: the same key as in the library, so that a rename shows up as a type error. */
 export interface OptionSpec {
   readonly key: ReduceKey;
   readonly flags: string;
   readonly description: string;
+  readonly group: OptionGroup;
+  /** Whether the short help names it. */
+  readonly common?: boolean;
   /** The only values that it takes. */
   readonly choices?: readonly string[];
   /** Turns the text (and what a repeated option held before) into the value. */
@@ -164,6 +181,8 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'data',
     flags: '--data <spec>',
+    group: 'data',
+    common: true,
     write: list,
     description: `calibration data, repeatable: ${DATA_FORMATS.map((f) => f.name).join(', ')}`,
     parse: collect,
@@ -173,6 +192,8 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'data',
     flags: '--data <spec>',
+    group: 'data',
+    common: true,
     write: list,
     description: 'data with whose shapes MACs are counted (default: one row, and 1 for every other axis that is open)',
     parse: collect,
@@ -181,6 +202,8 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'test',
     flags: '--test <spec>',
+    group: 'data',
+    common: true,
     write: list,
     description: 'other data for the check, repeatable; then every --data row is fitted',
     parse: collect,
@@ -189,6 +212,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'holdout',
     flags: '--holdout <share>',
+    group: 'data',
     description: 'share of the --data rows that only the check sees (default 0.2)',
     parse: share('--holdout'),
     commands: WRITING,
@@ -196,6 +220,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'group',
     flags: '--group <blocks|key>',
+    group: 'data',
     write: groupText,
     description: 'keep neighbouring rows, or rows with the same value of a key, on one side',
     parse: group,
@@ -204,6 +229,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'maxRows',
     flags: '--max-rows <n>',
+    group: 'data',
     description: 'use a deterministic sample of n rows',
     parse: positiveInteger('--max-rows'),
     commands: RUNNING,
@@ -211,6 +237,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'imageSize',
     flags: '--image-size <n|HxW>',
+    group: 'images',
     write: imageSizeText,
     description: 'for a folder of images: height and width (default: those of the model)',
     parse: imageSize,
@@ -219,6 +246,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'layout',
     flags: '--layout <nchw|nhwc>',
+    group: 'images',
     description: 'for images: the order of the axes (default: as the model shows)',
     choices: ['nchw', 'nhwc'],
     commands: RUNNING,
@@ -226,6 +254,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'scale',
     flags: '--scale <list>',
+    group: 'images',
     write: commaList,
     description:
       'for images: x = (pixel * scale - mean) / std; one number or one for each channel, fractions like 1/127.5 allowed (default 1)',
@@ -235,6 +264,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'mean',
     flags: '--mean <list>',
+    group: 'images',
     write: commaList,
     description: 'for images, see --scale (default 0)',
     parse: numbers('--mean'),
@@ -243,6 +273,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'std',
     flags: '--std <list>',
+    group: 'images',
     write: commaList,
     description: 'for images, see --scale (default 1)',
     parse: numbers('--std'),
@@ -251,6 +282,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'crop',
     flags: '--crop <center|none>',
+    group: 'images',
     description: 'for images: fill the size and cut off what is over, or stretch (default center)',
     choices: ['center', 'none'],
     commands: RUNNING,
@@ -258,6 +290,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'colours',
     flags: '--colours <rgb|bgr>',
+    group: 'images',
     description: 'for images: the order of the channels (default rgb)',
     choices: ['rgb', 'bgr'],
     commands: RUNNING,
@@ -265,6 +298,8 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'method',
     flags: '--method <exact|cosine|span>',
+    group: 'method',
+    common: true,
     description: 'how redundancy is found and absorbed (default span)',
     choices: ['exact', 'cosine', 'span'],
     commands: REDUCE,
@@ -272,6 +307,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'evidence',
     flags: '--evidence <weights|data>',
+    group: 'method',
     description: 'what proves redundancy for exact (default weights)',
     choices: ['weights', 'data'],
     commands: REDUCE,
@@ -279,6 +315,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'threshold',
     flags: '--threshold <[node=]cosine>',
+    group: 'method',
     write: widths,
     description: 'merge at this cosine or above, for all or by node, repeatable (cosine)',
     parse: threshold,
@@ -287,6 +324,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'select',
     flags: '--select <eliminate|cholesky>',
+    group: 'method',
     description: 'how span chooses channels (default eliminate)',
     choices: ['eliminate', 'cholesky'],
     commands: MAKING,
@@ -294,6 +332,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'streams',
     flags: '--streams <rotate|select>',
+    group: 'method',
     description: 'what span keeps of linear streams: a subspace or a subset of the channels (default rotate)',
     choices: ['rotate', 'select'],
     commands: MAKING,
@@ -301,6 +340,8 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'train',
     flags: '--train <length>',
+    group: 'learning',
+    common: true,
     write: trainingLengthText,
     description: 'how long to learn: 20epochs, 500steps or 10min (default 20epochs)',
     parse: trainingLength('--train'),
@@ -309,6 +350,8 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'distill',
     flags: '--distill <length>',
+    group: 'learning',
+    common: true,
     write: trainingLengthText,
     description: 'let the reduced model learn from the original one afterwards: 20epochs, 500steps or 10min',
     parse: trainingLength('--distill'),
@@ -317,6 +360,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'steps',
     flags: '--steps <n>',
+    group: 'learning',
     description: 'rounds of reducing, refitting and learning on the way to the budget, in equal ratios (default 1)',
     parse: positiveInteger('--steps'),
     commands: REDUCE,
@@ -324,6 +368,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'learningRate',
     flags: '--learning-rate <rate>',
+    group: 'learning',
     description:
       'the largest one: it rises at first and falls to 0 along half a cosine (default: found by a short range test)',
     parse: positiveNumber('--learning-rate'),
@@ -332,6 +377,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'trainBatch',
     flags: '--train-batch <n>',
+    group: 'learning',
     description: 'rows of a step of learning (default 256)',
     parse: positiveInteger('--train-batch'),
     commands: LEARNING,
@@ -339,6 +385,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'loss',
     flags: '--loss <auto|squared|huber|kl>',
+    group: 'learning',
     description:
       'how errors of outputs count: squared over the variance, huber for heavy tails, kl for class scores (default auto: kl where an output holds class scores)',
     choices: ['auto', 'squared', 'huber', 'kl'],
@@ -347,6 +394,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'temperature',
     flags: '--temperature <t>',
+    group: 'learning',
     description: 'what class scores are divided by before they become distributions (default 3)',
     parse: positiveNumber('--temperature'),
     commands: LEARNING,
@@ -354,6 +402,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'match',
     flags: '--match <weight>',
+    group: 'learning',
     description: 'what layers inside that kept their shape count beside the outputs (default 0)',
     parse: positiveNumber('--match'),
     commands: LEARNING,
@@ -361,6 +410,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'augment',
     flags: '--augment <list>',
+    group: 'learning',
     write: augmentationText,
     description:
       'changed rows that the teacher judges as well: flip and shift[=0.125] for images, noise[=0.01] and mix[=64] for rows of numbers',
@@ -370,6 +420,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'weightDecay',
     flags: '--weight-decay <share>',
+    group: 'learning',
     description: 'share of each weight that a step takes away, times the rate (default 0)',
     parse: positiveNumber('--weight-decay'),
     commands: LEARNING,
@@ -377,6 +428,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'clip',
     flags: '--clip <norm>',
+    group: 'learning',
     description: 'gradients with a larger norm are scaled down to it (default 1)',
     parse: positiveNumber('--clip'),
     commands: LEARNING,
@@ -384,6 +436,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'patience',
     flags: '--patience <n>',
+    group: 'learning',
     description: 'end when n of the 25 looks at validation rows in a row found nothing better (default: go on)',
     parse: positiveInteger('--patience'),
     commands: LEARNING,
@@ -391,12 +444,14 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'checkpoint',
     flags: '--checkpoint <folder>',
+    group: 'learning',
     description: 'keep the state of learning there, and go on from it when the same command is run again',
     commands: LEARNING,
   },
   {
     key: 'seed',
     flags: '--seed <n>',
+    group: 'learning',
     description: 'decides the order of the rows and how they are changed (default 1)',
     parse: positiveInteger('--seed'),
     commands: LEARNING,
@@ -404,6 +459,8 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'points',
     flags: '--points <n>',
+    group: 'size',
+    common: true,
     description: 'sizes to try, in equal ratios from the full one down (default 12)',
     parse: positiveInteger('--points'),
     commands: ['sweep'],
@@ -411,6 +468,8 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'pick',
     flags: '--pick <knee|#>',
+    group: 'size',
+    common: true,
     description:
       'the model to write: that at the knee of the curve among those that pass the check, or a number of the table',
     parse: pick,
@@ -419,12 +478,16 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'csv',
     flags: '--csv [file]',
+    group: 'files',
+    common: true,
     description: 'the curve as comma-separated values, to the file or to stdout',
     commands: ['sweep'],
   },
   {
     key: 'keepParams',
     flags: '--keep-params <r|n>',
+    group: 'size',
+    common: true,
     description: 'parameters that may stay: at most 1 a ratio, above a count',
     parse: positiveNumber('--keep-params'),
     commands: REDUCE,
@@ -432,6 +495,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'keepMacs',
     flags: '--keep-macs <r|n>',
+    group: 'size',
     description: 'multiply-accumulates per row that may stay: at most 1 a ratio, above a count',
     parse: positiveNumber('--keep-macs'),
     commands: REDUCE,
@@ -439,6 +503,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'size',
     flags: '--size <size>',
+    group: 'size',
     description: 'bytes that the file may have, like 2MB (10^6 bytes)',
     parse: bytes('--size'),
     commands: REDUCE,
@@ -446,6 +511,8 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'speedup',
     flags: '--speedup <x>',
+    group: 'size',
+    common: true,
     description: 'times as fast as the input, measured on this machine',
     parse: positiveNumber('--speedup'),
     commands: REDUCE,
@@ -453,6 +520,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'latencyBatch',
     flags: '--latency-batch <n>',
+    group: 'size',
     description:
       'rows of a run whose latency --speedup is about (default 1); sweep measures how fast models are where it is given',
     parse: positiveInteger('--latency-batch'),
@@ -461,12 +529,14 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'latencyCache',
     flags: '--no-latency-cache',
+    group: 'size',
     description: 'time every layer again instead of keeping the times in the cache folder of the user',
     commands: REDUCE,
   },
   {
     key: 'keep',
     flags: '--keep <node=width>',
+    group: 'size',
     write: widths,
     description: 'width of one node, node=64 or node=50%, repeatable',
     parse: keepWidth,
@@ -475,6 +545,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'roundTo',
     flags: '--round-to <n|auto>',
+    group: 'size',
     description:
       'widths of convolutions are multiples of n where they were, 1 for any; auto: as the kernels of this machine want (default 8; auto with --speedup)',
     parse: roundTo,
@@ -483,18 +554,22 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'plan',
     flags: '--plan <file>',
+    group: 'size',
     description: 'apply the widths of a plan, without a search',
     commands: REDUCE,
   },
   {
     key: 'planOut',
     flags: '--plan-out <file>',
+    group: 'size',
     description: 'write the widths that were found, to be read, edited and given to --plan',
     commands: REDUCE,
   },
   {
     key: 'maxError',
     flags: '--max-error <measure=e>',
+    group: 'size',
+    common: true,
     write: maxErrorText,
     description:
       'the smallest model within this error: nrmse=1e-2 (default where no budget is given), or with --metric score=-0.5%',
@@ -504,6 +579,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'trials',
     flags: '--trials <n>',
+    group: 'size',
     description:
       'models that the search for widths makes and measures, 0 for none (default: by their cost, at most 24)',
     parse: wholeNumber('--trials'),
@@ -512,6 +588,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'include',
     flags: '--include <pattern>',
+    group: 'method',
     write: list,
     description: 'only nodes whose name matches (* and ?), repeatable',
     parse: collect,
@@ -520,6 +597,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'exclude',
     flags: '--exclude <pattern>',
+    group: 'method',
     write: list,
     description: 'no node whose name matches, repeatable',
     parse: collect,
@@ -528,12 +606,16 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'tolerance',
     flags: '--tolerance <list>',
+    group: 'check',
+    common: true,
     description: 'limits of the check: nrmse=1e-2,max-abs=0.1,agreement=0.98,…; with --metric score=-0.5%',
     commands: CHECKING,
   },
   {
     key: 'metric',
     flags: '--metric <file.mjs>',
+    group: 'check',
+    common: true,
     description:
       'an ES module exporting score(outputs, feeds, labels): a measure of your own, reported before and after',
     commands: CHECKING,
@@ -541,6 +623,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'rowTolerance',
     flags: '--row-tolerance <rms>',
+    group: 'check',
     description: 'a check row above this counts as exceeded in the bound (default 0.1)',
     parse: positiveNumber('--row-tolerance'),
     commands: CHECKING,
@@ -548,6 +631,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'classes',
     flags: '--classes <output>',
+    group: 'check',
     write: list,
     description: 'this output holds class scores: judge it by top-1 agreement, repeatable',
     parse: collect,
@@ -556,6 +640,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'provider',
     flags: '--provider <name>',
+    group: 'running',
     description: `execution provider: ${PROVIDERS.join(', ')}, auto (default cpu)`,
     choices: [...PROVIDERS, 'auto'],
     commands: RUNNING,
@@ -563,6 +648,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'batch',
     flags: '--batch <n>',
+    group: 'running',
     description: 'rows per run (default: by --memory)',
     parse: positiveInteger('--batch'),
     commands: [...CHECKING, 'inspect'],
@@ -570,6 +656,8 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'batch',
     flags: '--batch <n,…>',
+    group: 'running',
+    common: true,
     write: commaList,
     description: 'rows of a run, several sizes with commas (default 1,64)',
     parse: integers('--batch'),
@@ -578,6 +666,8 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'seconds',
     flags: '--seconds <s>',
+    group: 'running',
+    common: true,
     description: 'seconds for each batch size (default 3)',
     parse: positiveNumber('--seconds'),
     commands: ['bench'],
@@ -585,6 +675,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'positions',
     flags: '--positions <n>',
+    group: 'method',
     description:
       'positions of each map that a row contributes at a convolution (default: by rows and features, at least 49)',
     parse: positiveInteger('--positions'),
@@ -593,6 +684,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'memory',
     flags: '--memory <size>',
+    group: 'running',
     description: 'for cached values and batches (default 2GB)',
     parse: bytes('--memory'),
     commands: [...WRITING, 'inspect'],
@@ -600,24 +692,29 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'gate',
     flags: '--no-gate',
+    group: 'check',
     description: 'write even if the check fails; the file is marked as unverified',
     commands: WRITING,
   },
   {
     key: 'inPlace',
     flags: '--in-place',
+    group: 'files',
+    common: true,
     description: 'allow the output to replace the input, and --emit another model',
     commands: MAKING,
   },
   {
     key: 'externalData',
     flags: '--external-data [name]',
+    group: 'files',
     description: 'write large tensors to a file beside the model (default name: small.onnx.data for small.onnx)',
     commands: WRITING,
   },
   {
     key: 'externalThreshold',
     flags: '--external-threshold <bytes>',
+    group: 'files',
     description: 'smallest tensor that goes there (default 1024)',
     parse: positiveInteger('--external-threshold'),
     commands: WRITING,
@@ -625,6 +722,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'emit',
     flags: '--emit <triton:repository/name>',
+    group: 'files',
     description: 'write the model into a model repository of Triton Inference Server as well',
     write: emitText,
     parse: emitTarget,
@@ -633,22 +731,53 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'sidecar',
     flags: '--sidecar',
+    group: 'files',
     description: 'write the report beside the model: small.condense.json for small.onnx',
     commands: WRITING,
   },
-  { key: 'json', flags: '--json', description: 'print the report as one JSON document on stdout', commands: COMMANDS },
-  { key: 'quiet', flags: '--quiet', description: 'no table and no progress', commands: COMMANDS },
+  {
+    key: 'json',
+    flags: '--json',
+    group: 'report',
+    common: true,
+    description: 'print the report as one JSON document on stdout',
+    commands: COMMANDS,
+  },
+  {
+    key: 'quiet',
+    flags: '--quiet',
+    group: 'report',
+    common: true,
+    description: 'no table and no progress',
+    commands: COMMANDS,
+  },
   {
     key: 'config',
     flags: '--config <file>',
-    description: 'take options from this file (default: onnx-condense.config.json or .mjs in the working folder)',
+    group: 'report',
+    common: true,
+    description: 'take options from a file (default: onnx-condense.config.json or .mjs)',
     commands: COMMANDS,
   },
-  { key: 'config', flags: '--no-config', description: 'take no options from a file', commands: COMMANDS },
+  {
+    key: 'config',
+    flags: '--no-config',
+    group: 'report',
+    description: 'take no options from a file',
+    commands: COMMANDS,
+  },
   {
     key: 'printConfig',
     flags: '--print-config',
+    group: 'report',
     description: 'print the options that hold, those of the file with them, as JSON, and end',
     commands: COMMANDS,
   },
 ];
+
+/** The options of a command, by what they are about. */
+export function optionsOf(command: CommandName): OptionSpec[] {
+  const groups = Object.keys(OPTION_GROUPS);
+  const own = OPTIONS.filter((o) => o.commands.includes(command));
+  return own.toSorted((a, b) => groups.indexOf(a.group) - groups.indexOf(b.group));
+}

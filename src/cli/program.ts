@@ -18,7 +18,15 @@ import { diffCommand } from './diff.js';
 import { distillCommand } from './distill.js';
 import { Interrupts } from './interrupts.js';
 import { inspectCommand } from './inspect.js';
-import { COMMANDS, OPTIONS, parserOf, withImages, type CliOptions, type CommandName } from './options.js';
+import {
+  COMMANDS,
+  OPTION_GROUPS,
+  optionsOf,
+  parserOf,
+  withImages,
+  type CliOptions,
+  type CommandName,
+} from './options.js';
 import { reduceCommand, type ReduceOptions } from './reduce.js';
 import { sweepCommand } from './sweep.js';
 import type { Streams } from './streams.js';
@@ -40,6 +48,8 @@ export async function run(
   // Options are parsed one by one and any of them may be wrong: what decides how errors are told is read beforehand.
   let [json, quiet] = [argv.includes('--json'), argv.includes('--quiet')];
   const printing = argv.includes('--print-config');
+  const helping = asksForHelp(argv);
+  const allOptions = helping && argv.includes('--all');
   const actions: Readonly<Record<CommandName, (files: readonly string[], options: object) => Promise<number>>> = {
     reduce: ([input, output], options) =>
       reduceCommand(input!, output!, tidy(withImages(options as ReduceOptions)), streams, interrupts),
@@ -61,7 +71,7 @@ export async function run(
   };
 
   try {
-    const config = asksForHelp(argv) ? undefined : await configFor(argv, folder);
+    const config = helping ? undefined : await configFor(argv, folder);
     const configured = config?.values.get(COMMANDS.find((name) => name === argv[0]) ?? 'reduce');
     json ||= configured?.get('json') === true;
     quiet ||= configured?.get('quiet') === true;
@@ -73,11 +83,12 @@ export async function run(
       )
       .version(VERSION)
       .exitOverride()
+      .configureHelp({ subcommandTerm: (command) => command.name() })
       .configureOutput({
         writeOut: (text) => streams.stdout.write(text),
         writeErr: (text) => streams.stderr.write(text),
       })
-      .addHelpText('after', '\nThe options of a command: onnx-condense reduce --help, and so on\n');
+      .addHelpText('after', '\nThe options of a command: onnx-condense reduce --help, or --help --all for all of them');
     for (const name of COMMANDS) {
       const { description, files, examples } = COMMAND_SPECS[name];
       const command = program
@@ -85,13 +96,10 @@ export async function run(
         .description(description)
         .exitOverride()
         .showHelpAfterError(`(onnx-condense ${name} --help shows the options)`)
-        .addHelpText(
-          'after',
-          `\nExample${examples.length > 1 ? 's' : ''}:\n${examples.map((e) => `  ${e}\n`).join('')}`,
-        );
+        .addHelpText('after', helpEnd(name, examples, allOptions));
       // Whoever asks for the options alone need not name a model.
       for (const file of files) command.argument(printing ? file.replace(/^<(.*)>$/, '[$1]') : file);
-      addOptions(command, name, config?.values.get(name) ?? new Map<string, unknown>(), printing);
+      addOptions(command, name, config?.values.get(name) ?? new Map<string, unknown>(), { printing, allOptions });
       command.action(async () => {
         const options = command.opts<object>();
         if (printing) streams.stdout.write(configText(options));
@@ -138,15 +146,23 @@ function asksForHelp(argv: readonly string[]): boolean {
   );
 }
 
-/** Adds the options of a command, with what a configuration sets: flags replace that. */
+/** What stands below the options of a command. */
+function helpEnd(name: CommandName, examples: readonly string[], allOptions: boolean): string {
+  const more = allOptions ? [] : ['', `All options: onnx-condense ${name} --help --all`];
+  return ['', examples.length > 1 ? 'Examples:' : 'Example:', ...examples.map((e) => `  ${e}`), ...more].join('\n');
+}
+
+/**
+ * Adds the options of a command, with what a configuration sets: flags replace that.
+ * @param allOptions whether the help shows all of them, by what they are about, or those alone that are wanted often
+ */
 function addOptions(
   command: Command,
   name: CommandName,
   configured: ReadonlyMap<string, unknown>,
-  printing: boolean,
+  { printing, allOptions }: { readonly printing: boolean; readonly allOptions: boolean },
 ): void {
-  for (const spec of OPTIONS) {
-    if (!spec.commands.includes(name)) continue;
+  for (const spec of optionsOf(name)) {
     const option = new Option(spec.flags, spec.description);
     const parse = parserOf(spec);
     const set = configured.get(spec.key);
@@ -154,6 +170,8 @@ function addOptions(
     if (parse !== undefined)
       option.argParser((text, before: unknown) => parse(text, before === set ? undefined : before));
     if (spec.mandatory === true && !printing) option.makeOptionMandatory();
+    if (allOptions) option.helpGroup(`${OPTION_GROUPS[spec.group]}:`);
+    else option.hideHelp(spec.common !== true);
     command.addOption(option);
   }
   for (const [key, value] of configured)

@@ -7,7 +7,7 @@ import { DATA_FORMATS } from '../../src/calibration/sources/formats.js';
 import { REFUSALS } from '../../src/channels/refusal.js';
 import { COMMAND_SPECS } from '../../src/cli/commands.js';
 import { INSTALLATION } from '../../src/cli/completion.js';
-import { IMAGE_KEYS, OPTIONS } from '../../src/cli/options.js';
+import { IMAGE_KEYS, OPTION_GROUPS, OPTIONS } from '../../src/cli/options.js';
 import { ExitCode } from '../../src/diagnostics/diagnostic.js';
 import { PROVIDERS } from '../../src/runtime/providers.js';
 import { TOLERANCE_KEYS } from '../../src/verify/tolerance.js';
@@ -18,6 +18,7 @@ const pages = await docsPages({
   refusals: REFUSALS,
   commands: COMMAND_SPECS,
   completion: INSTALLATION,
+  groups: OPTION_GROUPS,
   options: OPTIONS,
   imageKeys: IMAGE_KEYS,
   formats: DATA_FORMATS,
