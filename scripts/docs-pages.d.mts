@@ -6,10 +6,17 @@ export interface DocsSources {
       { readonly meaning: string; readonly limit: 'true' | 'open'; readonly why: string; readonly advice?: string }
     >
   >;
+  readonly commands: Readonly<Record<string, { readonly files: readonly string[] }>>;
+  /** How the completion script of each shell is installed. */
+  readonly completion: Readonly<Record<string, string>>;
+  /** Titles of the groups of options. */
+  readonly groups: Readonly<Record<string, string>>;
   readonly options: readonly {
     readonly key: string;
     readonly flags: string;
     readonly description: string;
+    readonly group: string;
+    readonly mandatory?: boolean;
     readonly commands: readonly string[];
   }[];
   /** Keys of the options on images. */

@@ -30,14 +30,32 @@ const INSPECT_FIGURES = [
   ],
 ];
 
+const CONFIG_EXAMPLE = `{
+  "data": ["inputs.npz"],
+  "group": "blocks",
+  "reduce": { "keepParams": 0.25, "keep": { "fc1": "50%" } },
+  "bench": { "batch": [1, 256] }
+}`;
+
 /**
  * @returns pages by their path in the repository
  */
-export async function docsPages({ refusals, options, imageKeys, formats, providers, tolerances, exitCodes }) {
+export async function docsPages({
+  refusals,
+  commands,
+  completion,
+  groups,
+  options,
+  imageKeys,
+  formats,
+  providers,
+  tolerances,
+  exitCodes,
+}) {
   const pages = new Map([
     ['docs/data.md', dataPage({ options, imageKeys, formats })],
     ['docs/refusals.md', refusalsPage(refusals)],
-    ['docs/cli.md', cliPage({ options, formats, providers, tolerances, exitCodes })],
+    ['docs/cli.md', cliPage({ commands, completion, groups, options, formats, providers, tolerances, exitCodes })],
   ]);
   for (const [file, text] of pages) {
     const config = await prettier.resolveConfig(file);
@@ -85,7 +103,7 @@ function dataPage({ options, imageKeys, formats }) {
     'Rows of several specifications are appended; `name=file.npy` parts are joined by row. One example of each:',
     `\`\`\`sh\n${formats.map((f) => `onnx-condense net.onnx small.onnx ${f.example}`).join('\n')}\n\`\`\``,
     'Names, types, shapes and values are checked: rows run along the first axis (where the graph fixes that to a number above 1 and leaves another open, along that one), ' +
-      'floating-point types are converted to each other with a note, and a NaN is refused with its row. Arrays of an `.npz` that are no input of the model may serve `--group`, and go to `--metric` as labels ([metric.md](metric.md)).',
+      'floating-point types are converted to each other with a note, and a NaN is refused with its row. Arrays of an `.npz` and columns of a table that are no input of the model may serve `--group`, and go to `--metric` as labels ([metric.md](metric.md)).',
     '## Folders of images',
     'For a model with one input of four axes. Needs the package sharp: `npm install sharp`. ' +
       'Sub-folders are read as well, and rows stand in the order of the paths. An image is turned upright as its EXIF data says, transparency is dropped, and ' +
@@ -106,20 +124,34 @@ function dataPage({ options, imageKeys, formats }) {
       ],
     ),
     'Any other preprocessing (letterboxes, crops of another scale) is best done where the model was trained, and saved as `.npy` or `.npz`.',
+    '## Tables',
+    'The first line names the columns; commas, semicolons or tabs separate them. A model with one input takes all columns in their order. ' +
+      'Where columns are called after an input, `speed` alone or `speed.0`, `speed.1` (also `speed[0]`), these are its columns and all others are labels: they may serve `--group` and go to `--metric`, ' +
+      'and where they hold text it is numbered as it appears. A missing value or text in a column of an input is refused with its line and column.',
+    '## Sound',
+    'For a model with one input of shape [N, samples] or [N, 1, samples], with a fixed number of samples. PCM of 8, 16, 24 or 32 bits and 32-bit float are read, channels are averaged, and values run from -1 to 1. ' +
+      'Each file is cut into windows of that length, one behind the other; what is left at its end is dropped. Nothing is resampled: a note names the rate that was found, to be compared with the one that the model was trained with. ' +
+      '`--group file` keeps the windows of a file on one side of the split between fit and check, which neighbouring windows need.',
   ].join('\n\n');
 }
 
-function cliPage({ options, formats, providers, tolerances, exitCodes }) {
+function cliPage({ commands, completion, groups, options, formats, providers, tolerances, exitCodes }) {
   const optionsOf = (command) =>
-    table(
-      ['option', 'meaning'],
-      options.filter((o) => o.commands.includes(command)).map((o) => [`\`${o.flags}\``, o.description]),
-    );
+    Object.entries(groups)
+      .map(([group, title]) => [title, options.filter((o) => o.group === group && o.commands.includes(command))])
+      .filter(([, own]) => own.length > 0)
+      .map(([title, own]) => {
+        const rows = own.map((o) => [`\`${o.flags}\``, o.description]);
+        return `**${title}**\n\n${table(['option', 'meaning'], rows)}`;
+      })
+      .join('\n\n');
   return [
     NOTE,
     '# Command line',
-    '```sh\nonnx-condense [reduce] <model.onnx> <output.onnx> --data <spec>… [options]\nonnx-condense sweep <model.onnx> [output.onnx] --data <spec>… [options]\nonnx-condense distill <teacher.onnx> <student.onnx> <output.onnx> --data <spec>… [options]\nonnx-condense verify <a.onnx> <b.onnx> --data <spec>… [options]\nonnx-condense bench <model.onnx>… --data <spec>… [options]\nonnx-condense inspect <model.onnx>… --data <spec>… [options]\nonnx-condense diff <a.onnx> <b.onnx> [options]\n```',
-    'Tables and messages for people go to stderr. With `--json`, stdout holds exactly one JSON document with a `schemaVersion`.',
+    `\`\`\`sh\n${Object.entries(commands)
+      .map(([name, { files }]) => usageOf(name, files, options))
+      .join('\n')}\n\`\`\``,
+    'Tables and messages for people go to stderr: on a terminal with a line that shows how far the work is, elsewhere with one line for each stage when it has ended. `--quiet` leaves only errors. `--help` names the options that are wanted often, `--help --all` all of them. With `--json`, stdout holds exactly one JSON document with a `schemaVersion`.',
     '## reduce',
     'Makes a smaller model, checks it, and writes it only if the check passes. It is the default command: its name may be left out.',
     optionsOf('reduce'),
@@ -145,6 +177,22 @@ function cliPage({ options, formats, providers, tolerances, exitCodes }) {
     'Shows what differs between two models: nodes that are gone (`-`), new (`+`) or changed (`~`), with the shapes of the constants that they read, and the totals of nodes, parameters, MACs and bytes. ' +
       'Nodes are the same where an output has the same name, else where they are called the same; constants are the same by their names. The exit code is 0 whether or not the models differ.',
     optionsOf('diff'),
+    '## completion',
+    'Prints a script with which a shell completes commands, options and their values.',
+    `\`\`\`sh\n${Object.values(completion).join('\n')}\n\`\`\``,
+    '## Configuration file',
+    'Options that are always the same may stand in `onnx-condense.config.json` in the working folder, or in a file that `--config` names. ' +
+      "A key is the flag's name in camel case (`--keep-params` is `keepParams`, `--no-gate` is `gate: false`); those of one command alone go into a section of its name. " +
+      'A value is what the flag takes, as text or as the library takes it. Flags win over the file, a section over what stands outside of it, and what a command does not have is passed over outside of the sections.',
+    `\`\`\`json\n${CONFIG_EXAMPLE}\n\`\`\``,
+    '`onnx-condense.config.mjs` says the same with `export default { … }`. Paths in it are relative to the working folder, as on the command line. `--print-config` shows what holds for a command, as such a file, and ends.',
+    '## Files for other programs',
+    '`--emit triton:models/net` writes the model that was made into the model repository `models` of Triton Inference Server as well: `net/config.pbtxt` and `net/1/model.onnx`, or with external data the folder `net/1/model.onnx` with both files, as Triton wants it. ' +
+      'Where axis 0 of all inputs and outputs is open, it is the batch, and `max_batch_size` is 1024: lower it where requests must not be that large. Else it is 0. Shapes that the model does not state are left out, for Triton to complete. ' +
+      'A model that was made from the same input is exchanged, its `config.pbtxt` kept as it is; another one is replaced with `--in-place` alone. Nothing is emitted where nothing is written.',
+    '`--sidecar` writes what `--json` prints to a file beside the model, `small.condense.json` for `small.onnx`. Unlike the model it holds times, so that it is not the same twice.',
+    'transformers.js looks for the weights of `onnx/model.onnx` in `onnx/model.onnx_data`: give `--external-data model.onnx_data`, and write into a folder without such a file, since one that is there keeps its name and the new one gets a number.',
+    'In a chain of tools the order is: simplify (onnxsim, OnnxSlim), condense, then quantise or convert.',
     '## Calibration data',
     'A specification given to `--data` or `--test` is one of these; [data.md](data.md) has an example of each.',
     formatTable(formats),
@@ -171,6 +219,12 @@ function cliPage({ options, formats, providers, tolerances, exitCodes }) {
       Object.entries(exitCodes).map(([name, code]) => [String(code), meaningOf(name)]),
     ),
   ].join('\n\n');
+}
+
+function usageOf(name, files, options) {
+  const data = options.some((o) => o.key === 'data' && o.mandatory === true && o.commands.includes(name));
+  const words = ['onnx-condense', name === 'reduce' ? '[reduce]' : name, ...files, ...(data ? ['--data <spec>…'] : [])];
+  return `${words.join(' ').replaceAll('...>', '>…')} [options]`;
 }
 
 function meaningOf(exitCode) {

@@ -4,15 +4,19 @@ import type { Condensed } from '../condense/finish.js';
 import { ExitCode, formatDiagnostic, raise, type Diagnostic } from '../diagnostics/diagnostic.js';
 import { outputUnwritable } from '../diagnostics/onnx.js';
 import { checkFailed } from '../diagnostics/verify.js';
+import { checkTriton, writeTriton } from '../emit/triton.js';
 import type { Model } from '../graph/ir.js';
-import { removeOnExit } from '../onnx/atomic-file.js';
-import { writeModel, type WriteOptions } from '../onnx/index.js';
+import { removeOnExit, writeFileAtomically } from '../onnx/atomic-file.js';
+import { readModel, writeModel, type WriteOptions } from '../onnx/index.js';
 import type { CondenseReport } from '../report/report.js';
 import { failureText } from '../verify/score-text.js';
 import type { CliOptions } from './options.js';
 import type { Streams } from './streams.js';
 
-export type DeliveryOptions = Pick<CliOptions, 'gate' | 'inPlace' | 'externalData' | 'externalThreshold'>;
+export type DeliveryOptions = Pick<
+  CliOptions,
+  'gate' | 'inPlace' | 'externalData' | 'externalThreshold' | 'emit' | 'sidecar'
+>;
 
 function outputIsInput(file: string): Diagnostic {
   return {
@@ -29,12 +33,45 @@ export async function checkOutput(input: string, output: string, { inPlace }: Pa
   if ((await sameFile(input, output)) && inPlace !== true) raise(outputIsInput(output));
 }
 
+/** Refuses, before the work, what cannot be emitted afterwards. @throws CondenseError */
+export async function checkEmit(model: Model, { emit, inPlace }: Partial<DeliveryOptions>): Promise<void> {
+  if (emit !== undefined) await checkTriton(model, emit, inPlace === true);
+}
+
 /**
  * Writes a model that passed its check (or all the same, without the gate); a copy of the input where nothing changed; nothing otherwise.
  * @param model the input as it was read
  * @returns the report with what was written
  */
 export async function deliver(
+  model: Model,
+  input: string,
+  output: string,
+  condensed: Condensed,
+  options: DeliveryOptions,
+): Promise<CondenseReport> {
+  const written = await writeOutput(model, input, output, condensed, options);
+  const { emit, inPlace, sidecar } = options;
+  if (written.output.files === undefined) return written;
+  let final = written;
+  if (emit !== undefined) {
+    // Read again: what the input kept in a data file is in that of the output now.
+    const emitted = await writeTriton(await readModel(output), emit, {
+      ...externalOptions(options),
+      inPlace: inPlace === true,
+    });
+    final = { ...written, output: { ...written.output, emitted } };
+  }
+  if (sidecar === true) await writeSidecar(output, final);
+  return final;
+}
+
+/** The report beside a model. @throws CondenseError when it cannot be written */
+export async function writeSidecar(output: string, report: object): Promise<void> {
+  await writeFileAtomically(`${output.replace(/\.onnx$/, '')}.condense.json`, `${JSON.stringify(report, null, 2)}\n`);
+}
+
+async function writeOutput(
   model: Model,
   input: string,
   output: string,

@@ -2,6 +2,7 @@
 import type { MaxError } from '../condense/options.js';
 import { ExitCode, raise, type Diagnostic } from '../diagnostics/diagnostic.js';
 import type { Augmentation } from '../train/augmentation.js';
+import type { TritonTarget } from '../emit/triton.js';
 import type { TrainingLength } from '../train/schedule.js';
 import { parseScoreChange } from '../verify/user-metric.js';
 
@@ -187,4 +188,13 @@ export function numbers(option: string): (text: string) => number[] {
       ? values
       : raise(optionInvalid(option, text, 'a number, a fraction like 1/127.5, or three of them separated by commas'));
   };
+}
+
+/** `triton:<repository>/<name>` */
+export function emitTarget(text: string): TritonTarget {
+  const found = /^triton:(.*[^/])?\/+([^/]+)\/*$/s.exec(text);
+  const name = found?.[2] ?? '';
+  return name === '' || name === '.' || name === '..'
+    ? raise(optionInvalid('--emit', text, 'triton:<repository>/<name>'))
+    : { repository: found?.[1] ?? '/', name };
 }

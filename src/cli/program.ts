@@ -1,4 +1,4 @@
-import { Command, CommanderError, Option } from 'commander';
+import { Argument, Command, CommanderError, Option } from 'commander';
 import { CondenseError, ExitCode, formatDiagnostic, type Diagnostic } from '../diagnostics/diagnostic.js';
 import type { BenchOptions } from '../condense/bench.js';
 import type { DiffOptions } from '../condense/diff.js';
@@ -11,11 +11,22 @@ import { BudgetError } from '../condense/budget-error.js';
 import { formatNodes } from '../report/format.js';
 import type { NodeReport } from '../report/report.js';
 import { benchCommand } from './bench.js';
+import { COMMAND_SPECS } from './commands.js';
+import { completionScript, INSTALLATION, SHELLS, type Shell } from './completion.js';
+import { configFor, configText } from './config.js';
 import { diffCommand } from './diff.js';
 import { distillCommand } from './distill.js';
 import { Interrupts } from './interrupts.js';
 import { inspectCommand } from './inspect.js';
-import { OPTIONS, withImages, type CliOptions } from './options.js';
+import {
+  COMMANDS,
+  OPTION_GROUPS,
+  optionsOf,
+  parserOf,
+  withImages,
+  type CliOptions,
+  type CommandName,
+} from './options.js';
 import { reduceCommand, type ReduceOptions } from './reduce.js';
 import { sweepCommand } from './sweep.js';
 import type { Streams } from './streams.js';
@@ -24,122 +35,86 @@ import { verifyCommand } from './verify.js';
 /**
  * Runs the command line. Never throws for a user's mistake.
  * @param interrupts are asked by whoever handles signals
+ * @param folder where a configuration file is looked for
  * @returns the exit code
  */
 export async function run(
   argv: readonly string[],
   streams: Streams,
   interrupts: Interrupts = new Interrupts(),
+  folder: string = process.cwd(),
 ): Promise<number> {
   let code: number = ExitCode.Done;
   // Options are parsed one by one and any of them may be wrong: what decides how errors are told is read beforehand.
-  const [json, quiet] = [argv.includes('--json'), argv.includes('--quiet')];
-  const program = new Command('onnx-condense')
-    .description(
-      'Make a trained ONNX model smaller with unlabelled sample inputs, and check that it still computes the same thing.',
-    )
-    .version(VERSION)
-    .exitOverride()
-    .configureOutput({
-      writeOut: (text) => streams.stdout.write(text),
-      writeErr: (text) => streams.stderr.write(text),
-    })
-    .addHelpText('after', '\nThe options of a command: onnx-condense reduce --help, and so on\n');
-
-  const reduce = program
-    .command('reduce', { isDefault: true })
-    .description('reduce a model and write it if the check passes (the default command)')
-    .argument('<model.onnx>')
-    .argument('<output.onnx>')
-    .addHelpText('after', '\nExample:\n  onnx-condense net.onnx small.onnx --data inputs.npz --keep-params 0.25\n')
-    .action(async (input: string, output: string, options: ReduceOptions) => {
-      code = await reduceCommand(input, output, tidy(withImages(options)), streams, interrupts);
-    });
-  const verify = program
-    .command('verify')
-    .description('compare two models on data')
-    .argument('<a.onnx>')
-    .argument('<b.onnx>')
-    .addHelpText(
-      'after',
-      '\nExample:\n  onnx-condense verify net.onnx small.onnx --data other.npz --tolerance nrmse=1e-2\n',
-    )
-    .action(async (a: string, b: string, options: VerifyOptions & CliOptions) => {
-      code = await verifyCommand(a, b, withImages(options), streams);
-    });
-  const sweep = program
-    .command('sweep')
-    .description('the curve of size against error in one run, and a model picked from it')
-    .argument('<model.onnx>')
-    .argument('[output.onnx]')
-    .addHelpText(
-      'after',
-      '\nExamples:\n  onnx-condense sweep net.onnx --data inputs.npz\n  onnx-condense sweep net.onnx small.onnx --data inputs.npz --points 20 --pick knee\n',
-    )
-    .action(async (input: string, output: string | undefined, options: SweepOptions & CliOptions) => {
-      code = await sweepCommand(input, output, withImages(options), streams);
-    });
-  const distill = program
-    .command('distill')
-    .description('let a model learn from the outputs of another, without labels')
-    .argument('<teacher.onnx>')
-    .argument('<student.onnx>')
-    .argument('<output.onnx>')
-    .addHelpText(
-      'after',
-      '\nExample:\n  onnx-condense distill net.onnx small.onnx better.onnx --data inputs.npz --train 50epochs\n',
-    )
-    .action(async (teacher: string, student: string, output: string, options: DistillOptions & CliOptions) => {
-      code = await distillCommand(teacher, student, output, withImages(options), streams, interrupts);
-    });
-  const bench = program
-    .command('bench')
-    .description('time models in turn: latency, throughput, memory')
-    .argument('<model.onnx...>')
-    .addHelpText('after', '\nExample:\n  onnx-condense bench net.onnx small.onnx --data inputs.npz --batch 1,256\n')
-    .action(async (models: string[], options: BenchOptions & CliOptions) => {
-      code = await benchCommand(models, withImages(options), streams);
-    });
-  const inspect = program
-    .command('inspect')
-    .description('how condensed each layer is, what could be removed from it, and why others are left alone')
-    .argument('<model.onnx...>')
-    .addHelpText(
-      'after',
-      '\nExamples:\n  onnx-condense inspect net.onnx --data inputs.npz\n  onnx-condense inspect epoch1.onnx epoch10.onnx epoch100.onnx --data inputs.npz\n',
-    )
-    .action(async (models: string[], options: InspectOptions & CliOptions) => {
-      code = await inspectCommand(models, withImages(options), streams);
-    });
-  const diff = program
-    .command('diff')
-    .description('what differs between two models: nodes, shapes of constants, parameters and work')
-    .argument('<a.onnx>')
-    .argument('<b.onnx>')
-    .addHelpText('after', '\nExample:\n  onnx-condense diff net.onnx small.onnx\n')
-    .action(async (a: string, b: string, options: DiffOptions & CliOptions) => {
-      code = await diffCommand(a, b, options, streams);
-    });
-  for (const [name, command] of [
-    ['reduce', reduce],
-    ['sweep', sweep],
-    ['distill', distill],
-    ['verify', verify],
-    ['bench', bench],
-    ['inspect', inspect],
-    ['diff', diff],
-  ] as const) {
-    command.exitOverride().showHelpAfterError(`(onnx-condense ${name} --help shows the options)`);
-    for (const spec of OPTIONS) {
-      if (!spec.commands.includes(name)) continue;
-      const option = new Option(spec.flags, spec.description);
-      if (spec.parse !== undefined) option.argParser(spec.parse as (text: string, before: unknown) => unknown);
-      if (spec.mandatory === true) option.makeOptionMandatory();
-      command.addOption(option);
-    }
-  }
+  let [json, quiet] = [argv.includes('--json'), argv.includes('--quiet')];
+  const printing = argv.includes('--print-config');
+  const helping = asksForHelp(argv);
+  const allOptions = helping && argv.includes('--all');
+  const actions: Readonly<Record<CommandName, (files: readonly string[], options: object) => Promise<number>>> = {
+    reduce: ([input, output], options) =>
+      reduceCommand(input!, output!, tidy(withImages(options as ReduceOptions)), streams, interrupts),
+    sweep: ([input, output], options) =>
+      sweepCommand(input!, output, withImages(options as SweepOptions & CliOptions), streams),
+    distill: ([teacher, student, output], options) =>
+      distillCommand(
+        teacher!,
+        student!,
+        output!,
+        withImages(options as DistillOptions & CliOptions),
+        streams,
+        interrupts,
+      ),
+    verify: ([a, b], options) => verifyCommand(a!, b!, withImages(options as VerifyOptions & CliOptions), streams),
+    bench: (models, options) => benchCommand(models, withImages(options as BenchOptions & CliOptions), streams),
+    inspect: (models, options) => inspectCommand(models, withImages(options as InspectOptions & CliOptions), streams),
+    diff: ([a, b], options) => diffCommand(a!, b!, options as DiffOptions & CliOptions, streams),
+  };
 
   try {
+    const config = helping ? undefined : await configFor(argv, folder);
+    const configured = config?.values.get(COMMANDS.find((name) => name === argv[0]) ?? 'reduce');
+    json ||= configured?.get('json') === true;
+    quiet ||= configured?.get('quiet') === true;
+    if (config !== undefined && !quiet && !printing)
+      streams.stderr.write(`options are taken from ${config.file} as well\n`);
+    const program = new Command('onnx-condense')
+      .description(
+        'Make a trained ONNX model smaller with unlabelled sample inputs, and check that it still computes the same thing.',
+      )
+      .version(VERSION)
+      .exitOverride()
+      .configureHelp({ subcommandTerm: (command) => command.name() })
+      .configureOutput({
+        writeOut: (text) => streams.stdout.write(text),
+        writeErr: (text) => streams.stderr.write(text),
+      })
+      .addHelpText('after', '\nThe options of a command: onnx-condense reduce --help, or --help --all for all of them');
+    for (const name of COMMANDS) {
+      const { description, files, examples } = COMMAND_SPECS[name];
+      const command = program
+        .command(name, { isDefault: name === 'reduce' })
+        .description(description)
+        .exitOverride()
+        .showHelpAfterError(`(onnx-condense ${name} --help shows the options)`)
+        .addHelpText('after', helpEnd(name, examples, allOptions));
+      // Whoever asks for the options alone need not name a model.
+      for (const file of files) command.argument(printing ? file.replace(/^<(.*)>$/, '[$1]') : file);
+      addOptions(command, name, config?.values.get(name) ?? new Map<string, unknown>(), { printing, allOptions });
+      command.action(async () => {
+        const options = command.opts<object>();
+        if (printing) streams.stdout.write(configText(options));
+        else code = await actions[name](command.args, options);
+      });
+    }
+    program
+      .command('completion')
+      .description('print a script that completes commands and options in a shell')
+      .addArgument(new Argument('<shell>', 'the shell').choices(SHELLS))
+      .exitOverride()
+      .addHelpText('after', `\nExamples:\n${SHELLS.map((shell) => `  ${INSTALLATION[shell]}\n`).join('')}`)
+      .action((shell: Shell) => {
+        streams.stdout.write(completionScript(shell));
+      });
     await program.parseAsync([...argv], { from: 'user' });
     return code;
   } catch (error) {
@@ -161,6 +136,46 @@ export async function run(
     if (json) tellDocument({ code: 'UNEXPECTED', message, exitCode: ExitCode.Unexpected }, undefined, streams);
     return ExitCode.Unexpected;
   }
+}
+
+/** Whoever wants to know what there is gets it whatever a configuration says. */
+function asksForHelp(argv: readonly string[]): boolean {
+  return (
+    ['--help', '-h', '--version', '-V'].some((flag) => argv.includes(flag)) ||
+    ['help', 'completion'].includes(argv[0] ?? '')
+  );
+}
+
+/** What stands below the options of a command. */
+function helpEnd(name: CommandName, examples: readonly string[], allOptions: boolean): string {
+  const more = allOptions ? [] : ['', `All options: onnx-condense ${name} --help --all`];
+  return ['', examples.length > 1 ? 'Examples:' : 'Example:', ...examples.map((e) => `  ${e}`), ...more].join('\n');
+}
+
+/**
+ * Adds the options of a command, with what a configuration sets: flags replace that.
+ * @param allOptions whether the help shows all of them, by what they are about, or those alone that are wanted often
+ */
+function addOptions(
+  command: Command,
+  name: CommandName,
+  configured: ReadonlyMap<string, unknown>,
+  { printing, allOptions }: { readonly printing: boolean; readonly allOptions: boolean },
+): void {
+  for (const spec of optionsOf(name)) {
+    const option = new Option(spec.flags, spec.description);
+    const parse = parserOf(spec);
+    const set = configured.get(spec.key);
+    // A repeated option adds to what the command line said before, not to what the configuration says.
+    if (parse !== undefined)
+      option.argParser((text, before: unknown) => parse(text, before === set ? undefined : before));
+    if (spec.mandatory === true && !printing) option.makeOptionMandatory();
+    if (allOptions) option.helpGroup(`${OPTION_GROUPS[spec.group]}:`);
+    else option.hideHelp(spec.common !== true);
+    command.addOption(option);
+  }
+  for (const [key, value] of configured)
+    if (value !== undefined) command.setOptionValueWithSource(key, value, 'config');
 }
 
 /** The message; where a budget cannot be met, the table of what stands in its way before it. With `--json` the same as one document. */

@@ -5,7 +5,7 @@ import { readModel } from '../onnx/index.js';
 import { planText, readPlan } from '../plan/plan-file.js';
 import { formatCondenseReport } from '../report/format.js';
 import type { CondenseReport } from '../report/report.js';
-import { checkOutput, deliver, deliveryCode } from './delivery.js';
+import { checkEmit, checkOutput, deliver, deliveryCode } from './delivery.js';
 import { Interrupts } from './interrupts.js';
 import { forLibrary, type CliOptions } from './options.js';
 import { withProgress } from './progress.js';
@@ -25,6 +25,7 @@ export async function reduceCommand(
   await checkOutput(input, output, options);
   const given = plan === undefined ? undefined : await readPlan(plan);
   const model = await readModel(input);
+  await checkEmit(model, options);
   const condensed = await withProgress(streams.stderr, quiet, ({ onProgress }) =>
     condense(model, {
       ...forLibrary(options),

@@ -7,7 +7,7 @@ import { readModel } from '../onnx/index.js';
 import { formatCondenseReport } from '../report/format.js';
 import { formatSweep, sweepCsv } from '../report/format-sweep.js';
 import type { SweepReport } from '../report/sweep-report.js';
-import { checkOutput, deliver, deliveryCode } from './delivery.js';
+import { checkEmit, checkOutput, deliver, deliveryCode } from './delivery.js';
 import { forLibrary, type CliOptions } from './options.js';
 import { withProgress } from './progress.js';
 import type { Streams } from './streams.js';
@@ -26,6 +26,7 @@ export async function sweepCommand(
     raise(optionsConflict('--json and --csv both want stdout', 'Name a file: --csv curve.csv.'));
   if (output !== undefined) await checkOutput(input, output, options);
   const model = await readModel(input);
+  await checkEmit(model, options);
   const { report, picked } = await withProgress(streams.stderr, quiet, (shown) =>
     sweep(model, { ...forLibrary(options), ...shown }),
   );

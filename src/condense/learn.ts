@@ -84,7 +84,8 @@ export async function learn(
     onStep: ({ step, steps, loss, best, rate, secondsLeft }) =>
       options.onProgress?.({
         stage: 'distill',
-        message: `loss ${loss.toPrecision(3)}, validation ${best.toPrecision(3)}, rate ${rate.toPrecision(2)}, ${timeLeft(secondsLeft)} left`,
+        message: `loss ${loss.toPrecision(3)}, validation ${best.toPrecision(3)}, rate ${rate.toPrecision(2)}`,
+        secondsLeft,
         done: step,
         ...(Number.isFinite(steps) ? { total: steps } : {}),
       }),
@@ -107,11 +108,6 @@ export async function learn(
       seconds: Number(((performance.now() - started) / 1000).toFixed(2)),
     },
   };
-}
-
-function timeLeft(seconds: number): string {
-  if (!Number.isFinite(seconds)) return '?';
-  return seconds < 90 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`;
 }
 
 type Shapes = ReadonlyMap<string, readonly number[]>;

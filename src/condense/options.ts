@@ -14,7 +14,7 @@ export type MaxError = number | { readonly score: ScoreChange };
 
 /** Options of {@link condense}. Every one has the same meaning as the CLI option of that name. */
 export interface CondenseOptions extends LearningOptions, RolloutOptions {
-  /** Calibration data, one or more specifications (`file.npz`, `file.npy`, `name=file.npy`, a folder, a module, `random:`). */
+  /** Calibration data, one or more specifications (`file.npz`, `file.npy`, `name=file.npy`, `table.csv`, a folder, a module, `random:`). */
   readonly data: readonly string[];
   /** Other data for the check; then every row of `data` may be fitted. */
   readonly test?: readonly string[];
@@ -110,6 +110,8 @@ export interface ProgressEvent {
   readonly message: string;
   readonly done?: number;
   readonly total?: number;
+  /** Where the work itself knows better than its pace so far how long this stage takes. */
+  readonly secondsLeft?: number;
 }
 
 /** Default for `memory`: 2 GB. */

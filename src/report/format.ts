@@ -85,6 +85,7 @@ export function formatCondenseReport(report: CondenseReport, { colour, width }: 
   for (const training of report.training ?? []) lines.push('', ...formatTraining(training, width));
   if (report.verification !== null) lines.push('', ...formatVerification(report.verification, { colour, width }));
   for (const warning of report.warnings) lines.push(paint('yellow', `warning: ${warning.message}`));
+  if (report.output.emitted !== undefined) lines.push(`in the model repository: ${report.output.emitted.join(', ')}`);
   const verdicts: Record<CondenseReport['status'], string> = {
     reduced: paint('green', 'checked: the reduced model is within tolerance'),
     unchanged: 'nothing to remove: the output is a copy of the input',

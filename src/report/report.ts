@@ -41,7 +41,12 @@ export interface CondenseReport {
   readonly tool: { readonly name: 'onnx-condense'; readonly version: string };
   readonly status: 'reduced' | 'unchanged' | 'check-failed' | 'unverified';
   readonly input: { readonly sha256: string | null; readonly size: SizeReport };
-  readonly output: { readonly size: SizeReport; readonly files?: readonly string[] };
+  readonly output: {
+    readonly size: SizeReport;
+    readonly files?: readonly string[];
+    /** What was written into a model repository, relative to it. */
+    readonly emitted?: readonly string[];
+  };
   readonly method: string;
   readonly provider: string;
   readonly rows: { readonly fit: number; readonly validation: number; readonly check: number };

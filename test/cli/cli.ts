@@ -47,8 +47,11 @@ export function spawnCli(args: readonly string[]): {
   return { process: child, result: ended.then((code) => checked(args, { code, stdout, stderr })) };
 }
 
-/** The same without a process of its own, from the sources: for the many mistakes that one line of the parser tells apart. */
-export async function runHere(args: readonly string[]): Promise<CliResult> {
+/**
+ * The same without a process of its own, from the sources: for the many mistakes that one line of the parser tells apart.
+ * @param folder where a configuration file is looked for
+ */
+export async function runHere(args: readonly string[], folder?: string): Promise<CliResult> {
   const text = { stdout: '', stderr: '' };
   const stream = (name: 'stdout' | 'stderr'): NodeJS.WriteStream =>
     ({
@@ -58,7 +61,7 @@ export async function runHere(args: readonly string[]): Promise<CliResult> {
         return true;
       },
     }) as NodeJS.WriteStream;
-  const code = await run(args, { stdout: stream('stdout'), stderr: stream('stderr') });
+  const code = await run(args, { stdout: stream('stdout'), stderr: stream('stderr') }, undefined, folder);
   return checked(args, { code, ...text });
 }
 

@@ -116,7 +116,7 @@ describe('code 5: no plan meets the budget', () => {
     const options = ['--keep-params', '100', '--exclude', 'fc2'];
     const { code, stdout, stderr } = await reduce(...options);
     expect({ code, stdout }).toEqual({ code: 5, stdout: '' });
-    expect(stderr).toMatch(/^node +op +before +after/);
+    expect(stderr).toMatch(/^node +op +before +after/m);
     expect(stderr).toMatch(/fc2 +Gemm +24 +\d* +excluded by an option/);
     // fc1 can shrink to one neuron: 2 (and a single number, its bias), 24 + 24, 24 x 3 + 3.
     expect(stderr).toMatch(/100 parameters cannot be reached: the smallest possible model has 125/);
@@ -134,7 +134,7 @@ describe('code 5: no plan meets the budget', () => {
     const before = filesIn(inside());
     const { code, stdout, stderr } = await reduce('--max-error', '1e-2', '--test', test);
     expect({ code, stdout }).toEqual({ code: 5, stdout: '' });
-    expect(stderr).toMatch(/^node +op +before +after/);
+    expect(stderr).toMatch(/^node +op +before +after/m);
     expect(stderr).toMatch(/nrmse ≤ 0\.01 on the check rows: the nearest has \S+ with \d+ parameters/);
     expect(filesIn(inside())).toEqual(before);
   });

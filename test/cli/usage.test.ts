@@ -4,7 +4,7 @@ import { writeModel } from '../../src/onnx/index.js';
 import { buildModel, node } from '../build-model.js';
 import { weights } from '../dense.js';
 import { normalRows, smoothNetwork, writeNpz } from '../networks.js';
-import { filesIn, runCli, runHere, sharedFolder } from './cli.js';
+import { filesIn, runCli, runHere, sharedFolder, type CliResult } from './cli.js';
 
 const inside = sharedFolder();
 
@@ -15,7 +15,10 @@ beforeAll(async () => {
 });
 
 /** Runs `reduce`, which must refuse with code 2 before it writes anything; returns stderr. */
-async function refused(args: readonly string[], run = runCli): Promise<string> {
+async function refused(
+  args: readonly string[],
+  run: (args: readonly string[]) => Promise<CliResult> = runCli,
+): Promise<string> {
   const before = filesIn(inside());
   const { code, stdout, stderr } = await run(args);
   expect({ code, stderr }).toMatchObject({ code: 2 });
@@ -125,10 +128,10 @@ describe('data that does not fit ends with code 2', () => {
 
   it('none at all, a file that is not there, no known format, a damaged file', async () => {
     writeFileSync(inside('wrong.npz'), 'not a zip');
-    writeFileSync(inside('data.csv'), '1,2');
+    writeFileSync(inside('data.xls'), '1,2');
     expect(await refused(reduce())).toMatch(/required option '--data <spec>' not specified/);
     expect(await refused(reduce('--data', inside('no.npz')))).toMatch(/no\.npz' does not exist/);
-    expect(await refused(reduce('--data', inside('data.csv')), runHere)).toMatch(
+    expect(await refused(reduce('--data', inside('data.xls')), runHere)).toMatch(
       /in no format that is known.*\n.*file\.npz/,
     );
     expect(await refused(reduce('--data', inside('wrong.npz')), runHere)).toMatch(/damaged.*wrong\.npz/);

@@ -5,7 +5,9 @@ import { expect, it } from 'vitest';
 import { docsPages } from '../../scripts/docs-pages.mjs';
 import { DATA_FORMATS } from '../../src/calibration/sources/formats.js';
 import { REFUSALS } from '../../src/channels/refusal.js';
-import { IMAGE_KEYS, OPTIONS } from '../../src/cli/options.js';
+import { COMMAND_SPECS } from '../../src/cli/commands.js';
+import { INSTALLATION } from '../../src/cli/completion.js';
+import { IMAGE_KEYS, OPTION_GROUPS, OPTIONS } from '../../src/cli/options.js';
 import { ExitCode } from '../../src/diagnostics/diagnostic.js';
 import { PROVIDERS } from '../../src/runtime/providers.js';
 import { TOLERANCE_KEYS } from '../../src/verify/tolerance.js';
@@ -14,6 +16,9 @@ const repoRoot = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../
 
 const pages = await docsPages({
   refusals: REFUSALS,
+  commands: COMMAND_SPECS,
+  completion: INSTALLATION,
+  groups: OPTION_GROUPS,
   options: OPTIONS,
   imageKeys: IMAGE_KEYS,
   formats: DATA_FORMATS,

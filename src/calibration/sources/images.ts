@@ -7,8 +7,6 @@
  * laid out as NCHW or NHWC. Rows stand in the order of the files' paths. One channel is the luma 0.299 R + 0.587 G + 0.114 B, as PIL and OpenCV
  * make it.
  */
-import { readdirSync } from 'node:fs';
-import path from 'node:path';
 import { raise } from '../../diagnostics/diagnostic.js';
 import {
   dataMalformed,
@@ -20,7 +18,7 @@ import {
   imageSizeUnknown,
   sharpMissing,
 } from '../../diagnostics/calibration.js';
-import { isFolder, type DataFormat, type InputSpec } from './source.js';
+import { filesBelow, isFolder, type DataFormat, type InputSpec } from './source.js';
 
 /** How images become values. Lists hold one number for each channel, in the order in which the model takes them, or one for all. */
 export interface ImageOptions {
@@ -51,8 +49,9 @@ export const images: DataFormat = {
   example: '--data photos/ --image-size 224 --scale 1/255 --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225',
   matches: isFolder,
   async *open(spec, { inputs, images: options = {} }) {
-    const files = imageFiles(spec);
-    if (files.length === 0) raise(dataMalformed(spec, 'the folder holds neither images nor test_data_set_*'));
+    const files = filesBelow(spec, EXTENSIONS);
+    if (files.length === 0)
+      raise(dataMalformed(spec, 'the folder holds neither images, WAV files nor test_data_set_*'));
     const [input, other] = inputs;
     if (input?.shape?.length !== 4 || other !== undefined) return raise(imageInputMissing(inputs.map((i) => i.name)));
     const geometry = geometryOf(input, options);
@@ -75,15 +74,6 @@ export const images: DataFormat = {
     }
   },
 };
-
-/** In the order of their paths below the folder, which is the same on every system. */
-function imageFiles(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((name) => EXTENSIONS.test(name))
-    .map((name) => name.split(path.sep).join('/'))
-    .sort()
-    .map((name) => path.join(folder, name));
-}
 
 /** Pixels of an image as the model wants them. */
 interface Geometry {

@@ -1,4 +1,5 @@
-import { statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
+import path from 'node:path';
 import type { DataNote } from '../../diagnostics/calibration.js';
 import type { NumericArray } from '../../graph/feeds.js';
 import type { Dimension } from '../../graph/ir.js';
@@ -52,4 +53,13 @@ export interface DataFormat {
 /** Whether a specification is the path of a folder. */
 export function isFolder(spec: string): boolean {
   return statSync(spec, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+/** Files of a folder and its sub-folders whose names match, in the order of their paths below it, which is the same on every system. */
+export function filesBelow(folder: string, names: RegExp): string[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => names.test(name))
+    .map((name) => name.split(path.sep).join('/'))
+    .sort()
+    .map((name) => path.join(folder, name));
 }
