@@ -625,6 +625,7 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'rollout',
     flags: '--rollout <k>',
+    group: 'check',
     description:
       'for models that step in time: how the error grows when outputs are fed back k times (with --feedback)',
     parse: positiveInteger('--rollout'),
@@ -633,6 +634,8 @@ export const OPTIONS: readonly OptionSpec[] = [
   {
     key: 'feedback',
     flags: '--feedback <output:input>',
+    group: 'check',
+    write: list,
     description:
       'the output that becomes an input of the next step, or output+:input for a change that is added; columns, factors and scaling: docs/rollout.md; repeatable',
     parse: collect,
