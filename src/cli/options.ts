@@ -39,6 +39,8 @@ export interface CliOptions {
   readonly points?: number;
   readonly pick?: 'knee' | number;
   readonly csv?: string | true;
+  /** Where the page about the run goes. */
+  readonly report?: string;
   readonly train?: TrainingLength;
   readonly imageSize?: readonly [number, number];
   readonly layout?: ImageOptions['layout'];
@@ -60,6 +62,7 @@ const COMMAND_KEYS = [
   'plan',
   'planOut',
   'csv',
+  'report',
 ] as const satisfies readonly (keyof CliOptions)[];
 
 /** The options that the library takes. */
@@ -91,7 +94,7 @@ export function withImages<T extends Partial<CliOptions>>(options: T): T & { rea
   return { ...rest, ...(given.length === 0 ? {} : { images: Object.fromEntries(given) }) } as T;
 }
 
-type ReduceKey = Exclude<keyof CondenseOptions, 'onProgress' | 'plan' | 'signal'> | keyof CliOptions;
+type ReduceKey = Exclude<keyof CondenseOptions, 'onProgress' | 'plan' | 'signal' | 'details'> | keyof CliOptions;
 
 /** One command-line option: the same key as in the library, so that a rename shows up as a type error. */
 export interface OptionSpec {
@@ -561,6 +564,12 @@ export const OPTIONS: readonly OptionSpec[] = [
     description: 'smallest tensor that goes there (default 1024)',
     parse: positiveInteger('--external-threshold'),
     commands: WRITING,
+  },
+  {
+    key: 'report',
+    flags: '--report <file.html>',
+    description: 'a page about the run in one file: verdict, network, every layer, outputs, and how to repeat it',
+    commands: [...CHECKING, 'inspect'],
   },
   { key: 'json', flags: '--json', description: 'print the report as one JSON document on stdout', commands: COMMANDS },
   { key: 'quiet', flags: '--quiet', description: 'no table and no progress', commands: COMMANDS },

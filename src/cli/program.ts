@@ -53,7 +53,7 @@ export async function run(
     .argument('<output.onnx>')
     .addHelpText('after', '\nExample:\n  onnx-condense net.onnx small.onnx --data inputs.npz --keep-params 0.25\n')
     .action(async (input: string, output: string, options: ReduceOptions) => {
-      code = await reduceCommand(input, output, tidy(withImages(options)), streams, interrupts);
+      code = await reduceCommand(input, output, tidy(withImages(options)), streams, interrupts, argv);
     });
   const verify = program
     .command('verify')
@@ -65,7 +65,7 @@ export async function run(
       '\nExample:\n  onnx-condense verify net.onnx small.onnx --data other.npz --tolerance nrmse=1e-2\n',
     )
     .action(async (a: string, b: string, options: VerifyOptions & CliOptions) => {
-      code = await verifyCommand(a, b, withImages(options), streams);
+      code = await verifyCommand(a, b, withImages(options), streams, argv);
     });
   const sweep = program
     .command('sweep')
@@ -77,7 +77,7 @@ export async function run(
       '\nExamples:\n  onnx-condense sweep net.onnx --data inputs.npz\n  onnx-condense sweep net.onnx small.onnx --data inputs.npz --points 20 --pick knee\n',
     )
     .action(async (input: string, output: string | undefined, options: SweepOptions & CliOptions) => {
-      code = await sweepCommand(input, output, withImages(options), streams);
+      code = await sweepCommand(input, output, withImages(options), streams, argv);
     });
   const distill = program
     .command('distill')
@@ -90,7 +90,7 @@ export async function run(
       '\nExample:\n  onnx-condense distill net.onnx small.onnx better.onnx --data inputs.npz --train 50epochs\n',
     )
     .action(async (teacher: string, student: string, output: string, options: DistillOptions & CliOptions) => {
-      code = await distillCommand(teacher, student, output, withImages(options), streams, interrupts);
+      code = await distillCommand(teacher, student, output, withImages(options), streams, interrupts, argv);
     });
   const bench = program
     .command('bench')
@@ -109,7 +109,7 @@ export async function run(
       '\nExamples:\n  onnx-condense inspect net.onnx --data inputs.npz\n  onnx-condense inspect epoch1.onnx epoch10.onnx epoch100.onnx --data inputs.npz\n',
     )
     .action(async (models: string[], options: InspectOptions & CliOptions) => {
-      code = await inspectCommand(models, withImages(options), streams);
+      code = await inspectCommand(models, withImages(options), streams, argv);
     });
   const diff = program
     .command('diff')

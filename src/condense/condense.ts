@@ -41,6 +41,8 @@ export async function condense(model: Model | string, options: CondenseOptions):
         ...rest,
         passes: [...reduced.passes, ...next.passes],
         warnings: next.warnings,
+        // Those of the input: what a later round begins with is another model.
+        ...(reduced.layers === undefined ? {} : { layers: reduced.layers }),
         ...(next.training === undefined ? {} : { training: [...(reduced.training ?? []), ...next.training] }),
       };
     }

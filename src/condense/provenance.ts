@@ -29,6 +29,7 @@ export function withProvenance(
     metric: _metric,
     checkpoint: _checkpoint,
     signal: _signal,
+    details: _details,
     ...rest
   } = options;
   const settings = Object.fromEntries(
