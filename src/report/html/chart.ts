@@ -135,7 +135,7 @@ export function rule(plot: Plot, direction: 'x' | 'y', value: number, text: stri
   const flip = place > (CHART.left + INNER.right) / 2;
   return html`<g class="rule">
     <path d="M${at(place)},${CHART.top}V${INNER.bottom}" /><text
-      x="${at(place + (flip ? -4 : 4))}"
+      x="${at(place + (flip ? -6 : 6))}"
       y="${CHART.top + 10}"
       text-anchor="${flip ? 'end' : 'start'}"
       >${text}</text

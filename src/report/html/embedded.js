@@ -54,6 +54,7 @@
     const bits = bytesOf(canvas.dataset.kept);
     const count = Number(canvas.dataset.count);
     const columns = Number(canvas.dataset.columns);
+    const cell = Number(canvas.dataset.cell);
     const stays = (neuron) => (bits[neuron >> 3] & (1 << (neuron & 7))) !== 0;
     const context = canvas.getContext('2d');
     const { accent } = colours();
@@ -61,11 +62,11 @@
     context.fillStyle = accent;
     context.strokeStyle = accent;
     for (let neuron = 0; neuron < count; neuron++) {
-      const [x, y] = [6 * (neuron % columns), 6 * Math.floor(neuron / columns)];
-      if (stays(neuron)) context.fillRect(x + 0.5, y + 0.5, 5, 5);
-      else {
-        context.globalAlpha = 0.45;
-        context.strokeRect(x + 1, y + 1, 4, 4);
+      const [x, y] = [cell * (neuron % columns), cell * Math.floor(neuron / columns)];
+      if (stays(neuron)) context.fillRect(x + 1, y + 1, cell - 2, cell - 2);
+      else if (cell > 6) {
+        context.globalAlpha = 0.5;
+        context.strokeRect(x + 1.5, y + 1.5, cell - 3, cell - 3);
         context.globalAlpha = 1;
       }
     }

@@ -2,9 +2,10 @@
 import { curveMonotoneX, line } from 'd3-shape';
 import type { CosineMatrix, LayerDetail, NetworkOutline, OutlineNode } from '../details.js';
 import { chart, domainOf, plotOf, rule, type Axis } from './chart.js';
-import { html, type Markup } from './markup.js';
+import type { InspectedModel } from '../inspect-report.js';
+import { html, Markup } from './markup.js';
 import { networkDrawing, panelOf, widths } from './network-section.js';
-import { at, percent, whole } from './numbers.js';
+import { at, percent, short, spoken, whole } from './numbers.js';
 import type { ReportData } from './report-data.js';
 
 /** One layer in one or several checkpoints. */
@@ -30,6 +31,7 @@ export function layersSection({ details, checkpoints }: ReportData): Markup | un
       node.kind === 'layer' && node.layers[0] === undefined ? [{ id: `node-${i}`, name: node.name }] : [],
     ),
   ];
+  const first = mostChanged(layers);
   return html`<section id="network" aria-labelledby="network-title">
     <h2 id="network-title">Layers</h2>
     <div class="columns">
@@ -38,7 +40,7 @@ export function layersSection({ details, checkpoints }: ReportData): Markup | un
         <div class="tools">
           <label for="choose">Layer</label>
           <select id="choose">
-            ${panels.map(({ id, name }) => html`<option value="${id}">${name}</option>`)}
+            ${panels.map(({ id, name }) => html`<option value="${id}" ${id === `layer-${first}` && new Markup(' selected')}>${name}</option>`)}
           </select>
         </div>
         <div id="panel" class="panel" aria-live="polite">
@@ -46,6 +48,7 @@ export function layersSection({ details, checkpoints }: ReportData): Markup | un
         </div>
       </div>
     </div>
+    ${overview(layers, network, checkpoints.at(-1)?.model)}
     ${pictured.map((pictures, i) => html`<template id="layer-${i}">${layerPanel(pictures, network, i)}</template>`)}
     ${network.nodes.map((node, i) =>
       node.kind === 'layer' && node.layers[0] === undefined
@@ -55,23 +58,35 @@ export function layersSection({ details, checkpoints }: ReportData): Markup | un
   </section>`;
 }
 
-function layerName({ nodes: [first = '', ...others], outcome, channels }: LayerDetail): string {
-  const width = outcome === undefined ? String(channels) : `${channels} → ${outcome.width}`;
-  return `${first}${others.length === 0 ? '' : ` +${others.length}`} (${width})`;
+/** The layer that is shown first: where most was removed. */
+function mostChanged(layers: readonly LayerDetail[]): number {
+  const removed = layers.map(({ channels, outcome }) => channels - (outcome?.width ?? channels));
+  return Math.max(0, removed.indexOf(Math.max(...removed)));
+}
+
+/** Its first node, and how many others make channels of it. */
+function shortName({ nodes: [first = '', ...others] }: LayerDetail): string {
+  return `${first}${others.length === 0 ? '' : ` +${others.length}`}`;
+}
+
+function layerName(layer: LayerDetail): string {
+  const { outcome, channels } = layer;
+  return `${shortName(layer)} (${outcome === undefined ? channels : `${channels} → ${outcome.width}`})`;
 }
 
 function layerPanel(pictures: readonly Pictured[], { nodes }: NetworkOutline, position: number): Markup {
   const { layer } = pictures.at(-1)!;
   const { outcome } = layer;
-  const makers = nodes.filter((node) => node.layers.includes(position));
-  return html`<h3>${layer.nodes.join(', ')}</h3>
-    ${makers.map(
-      (node) =>
-        html`<p class="small">
-          ${node.opType} ${node.name}: width ${widths(node)}, parameters ${whole(node.parameters.before)} →
-          ${whole(node.parameters.after)}${node.layers.length > 1 && `; makes channels of ${node.layers.length} layers`}
-        </p>`,
-    )}
+  const makers = nodes.filter((node) => node.layers.includes(position)).map(nodeLine);
+  return html`<h3>${shortName(layer)}</h3>
+    ${
+      makers.length <= FEW_NODES
+        ? makers
+        : html`<details>
+            <summary class="small">made by ${makers.length} nodes</summary>
+            ${makers}
+          </details>`
+    }
     <ul class="facts">
       <li>
         ${whole(layer.channels)}
@@ -81,7 +96,7 @@ function layerPanel(pictures: readonly Pictured[], { nodes }: NetworkOutline, po
       </li>
       <li>
         ${layer.effectiveRank.map(
-          ({ energy, rank }, i) => html`${i > 0 && ', '}${percent(energy, 2)} of the variance in ${rank} directions`,
+          ({ energy, rank }, i) => html`${i > 0 && ', '}${spoken(energy)} of the variance in ${rank} directions`,
         )}${layer.spectrum.of < layer.channels && ` (of a sample of ${whole(layer.spectrum.of)} neurons)`}.
       </li>
       <li>
@@ -99,14 +114,107 @@ function layerPanel(pictures: readonly Pictured[], { nodes }: NetworkOutline, po
     ${outcome !== undefined && foldedTable(layer)}`;
 }
 
+/** More nodes than this are listed only on request. */
+const FEW_NODES = 4;
+
+function nodeLine(node: OutlineNode): Markup {
+  return html`<p class="small">
+    ${node.opType} ${node.name}: width ${widths(node)}, parameters
+    ${parameters(node)}${node.layers.length > 1 && `; makes channels of ${node.layers.length} layers`}
+  </p>`;
+}
+
+function parameters({ parameters: { before, after } }: OutlineNode): string {
+  return before === after ? whole(before) : `${whole(before)} → ${whole(after)}`;
+}
+
+/** Every layer and every node that was left, as text. */
+function overview(
+  layers: readonly LayerDetail[],
+  { nodes }: NetworkOutline,
+  model: InspectedModel | undefined,
+): Markup {
+  const left = nodes.filter((node) => node.refusal !== undefined);
+  const made = layers.some(({ outcome }) => outcome !== undefined);
+  const ranks = layers[0]?.effectiveRank ?? [];
+  const cosines = layers[0]?.collinear ?? [];
+  const figures = model?.layers ?? [];
+  const predicted = figures[0]?.predicted ?? [];
+  return html`<details>
+    <summary>All layers as a table, and what was left alone</summary>
+    ${
+      layers.length > 0 &&
+      html`<div class="scroll tall" tabindex="0" role="region" aria-label="All layers">
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">layer</th>
+              <th scope="col" class="number">neurons</th>
+              ${made && html`<th scope="col" class="number">stayed</th>`}
+              ${ranks.map(({ energy }) => html`<th scope="col" class="number">rank at ${spoken(energy)}</th>`)}
+              ${cosines.map(({ cosine }) => html`<th scope="col" class="number">cosine ≥ ${cosine}</th>`)}
+              ${figures.length > 0 && ['dead', 'constant', 'exact'].map((t) => html`<th scope="col" class="number">${t}</th>`)}
+              ${predicted.map(({ width }) => html`<th scope="col" class="number">NRMSE at ${spoken(width)}</th>`)}
+            </tr>
+          </thead>
+          <tbody>
+            ${layers.map((layer, i) => {
+              const own = figures[i];
+              return html`<tr>
+                <th scope="row">${shortName(layer)}</th>
+                <td class="number">${layer.channels}</td>
+                ${made && html`<td class="number">${layer.outcome?.width}</td>`}
+                ${layer.effectiveRank.map(({ rank }) => html`<td class="number">${rank}</td>`)}
+                ${layer.collinear.map(({ share }) => html`<td class="number">${percent(share)}</td>`)}
+                ${own !== undefined && [own.dead, own.constant, own.exact].map((n) => html`<td class="number">${n}</td>`)}
+                ${own?.predicted.map(({ nrmse }) => html`<td class="number">${short(nrmse)}</td>`)}
+              </tr>`;
+            })}
+          </tbody>
+        </table>
+      </div>`
+    }
+    ${
+      left.length > 0 &&
+      html`<div class="scroll tall" tabindex="0" role="region" aria-label="Nodes that were left">
+        <table>
+          <caption>
+            Left as they are
+          </caption>
+          <thead>
+            <tr>
+              <th scope="col">node</th>
+              <th scope="col">operator</th>
+              <th scope="col" class="number">width</th>
+              <th scope="col">why</th>
+            </tr>
+          </thead>
+          <tbody>
+            ${left.map(
+              (node) =>
+                html`<tr>
+                  <th scope="row">${node.name}</th>
+                  <td>${node.opType}</td>
+                  <td class="number">${node.before}</td>
+                  <td>
+                    ${node.refusal!.message}${
+                      node.refusal!.culprits.length > 0 && ` (${node.refusal!.culprits.join(', ')})`
+                    }
+                  </td>
+                </tr>`,
+            )}
+          </tbody>
+        </table>
+      </div>`
+    }
+  </details>`;
+}
+
 /** A node whose channels stay: why. */
 function nodePanel(node: OutlineNode): Markup {
   const { refusal } = node;
   return html`<h3>${node.name}</h3>
-    <p class="small">
-      ${node.opType}, width ${widths(node)}, parameters ${whole(node.parameters.before)} →
-      ${whole(node.parameters.after)}
-    </p>
+    <p class="small">${node.opType}, width ${widths(node)}, parameters ${parameters(node)}</p>
     ${
       refusal !== undefined &&
       html`<div class="note">
@@ -174,7 +282,7 @@ function spectrumChart({ spectrum: { shares }, effectiveRank, nodes }: LayerDeta
   return chart(
     {
       title: 'Spectrum',
-      describe: `Variance of the principal directions of ${nodes.join(', ')}: ${effectiveRank.map((r) => `${percent(r.energy, 2)} in ${r.rank}`).join(', ')}`,
+      describe: `Variance of the principal directions of ${nodes.join(', ')}: ${effectiveRank.map((r) => `${spoken(r.energy)} in ${r.rank}`).join(', ')}`,
       x,
       y,
     },
@@ -188,7 +296,7 @@ function spectrumChart({ spectrum: { shares }, effectiveRank, nodes }: LayerDeta
               cx="${at(plot.x(rank))}"
               cy="${at(plot.y(Math.max(shares[rank - 1] ?? 0, y.domain[0])))}"
               r="4"
-              ><title>${rank} directions hold ${percent(energy, 2)} of the variance</title></circle
+              ><title>${rank} directions hold ${spoken(energy)} of the variance</title></circle
             >`,
         )}`,
   );
@@ -226,24 +334,34 @@ function curveChart({ curve, outcome, nodes, channels }: LayerDetail): Markup | 
   );
 }
 
+/** Width of a grid of neurons, and the side of a cell by how many there are. */
+const GRID = 336;
+const CELLS = [
+  { most: 500, size: 14 },
+  { most: 2000, size: 8 },
+  { most: Infinity, size: 5 },
+];
+
 /** Every neuron in a grid, row by row; drawn on a canvas like the matrix. */
 function neuronsFigure({ channels, outcome }: LayerDetail): Markup {
   const { kept, turned } = outcome!;
   const bits = Buffer.alloc(Math.ceil(channels / 8));
   for (const neuron of kept) bits[neuron >> 3] = bits[neuron >> 3]! | (1 << (neuron & 7));
-  const columns = Math.ceil(Math.sqrt(channels * 1.6));
+  const cell = CELLS.find(({ most }) => channels <= most)!.size;
+  const columns = Math.min(channels, Math.floor(GRID / cell));
   const rows = Math.ceil(channels / columns);
   return html`<figure class="chart neurons">
     <figcaption>${turned ? 'Directions that stayed' : 'Neurons that stayed'}</figcaption>
     <canvas
-      width="${columns * 6}"
-      height="${rows * 6}"
+      width="${columns * cell}"
+      height="${rows * cell}"
       tabindex="0"
       role="img"
       aria-label="${kept.length} of ${channels} stayed. Arrow keys read single ones."
       data-kept="${bits.toString('base64')}"
       data-count="${channels}"
       data-columns="${columns}"
+      data-cell="${cell}"
     ></canvas>
     <p class="small readout" role="status">filled: stayed, hollow: folded into others; from neuron 0, row by row</p>
     ${

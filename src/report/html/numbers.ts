@@ -30,6 +30,11 @@ export function percent(share: number, digits = 1): string {
   return `${(100 * share).toFixed(digits)} %`;
 }
 
+/** A share as people say it: 99.9 %. */
+export function spoken(share: number): string {
+  return `${Number((100 * share).toPrecision(6))} %`;
+}
+
 /** 1.36 MB */
 export function bytes(value: number): string {
   return value < 1000 ? `${value} B` : `${brief(value)}B`.replace(/([kMG])B$/, ' $1B');
