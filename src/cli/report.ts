@@ -31,6 +31,8 @@ export async function checkReport(file: string | undefined, taken: readonly (str
     raise(reportUnwritable(file, 'it is another file of this run'));
   const there = await stat(own).catch(() => undefined);
   if (there?.isDirectory() === true) raise(reportUnwritable(file, 'it is a folder'));
+  // A device would be replaced by the file.
+  if (there?.isFile() === false) raise(reportUnwritable(file, 'it is no ordinary file'));
   try {
     if (!(await stat(path.dirname(own))).isDirectory())
       raise(reportUnwritable(file, 'part of the path is not a folder'));

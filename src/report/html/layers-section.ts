@@ -52,7 +52,7 @@ export function layersSection({ details, checkpoints }: ReportData): Markup | un
     ${pictured.map((pictures, i) => html`<template id="layer-${i}">${layerPanel(pictures, network, i)}</template>`)}
     ${network.nodes.map((node, i) =>
       node.kind === 'layer' && node.layers[0] === undefined
-        ? html`<template id="${panelOf(node, i)}">${nodePanel(node)}</template>`
+        ? html`<template id="${panelOf(node, i)}">${nodePanel(node, layers.length > 0)}</template>`
         : undefined,
     )}
   </section>`;
@@ -210,11 +210,12 @@ function overview(
   </details>`;
 }
 
-/** A node whose channels stay: why. */
-function nodePanel(node: OutlineNode): Markup {
+/** A node without a layer of its own: why its channels stay, where they were looked at. */
+function nodePanel(node: OutlineNode, analysed: boolean): Markup {
   const { refusal } = node;
   return html`<h3>${node.name}</h3>
     <p class="small">${node.opType}, width ${widths(node)}, parameters ${parameters(node)}</p>
+    ${!analysed && html`<p class="small">Cosines and spectra of neurons are in the reports of reduce and inspect.</p>`}
     ${
       refusal !== undefined &&
       html`<div class="note">

@@ -34,7 +34,7 @@ export function networkDrawing({ nodes, edges }: NetworkOutline): Markup {
   ).curve(curveBasis);
   return html`<div class="tools">
       <label for="search">Search</label>
-      <input id="search" type="search" placeholder="name or operator" autocomplete="off" />
+      <input id="search" type="search" placeholder="name" autocomplete="off" />
       <span id="found" class="small" role="status"></span>
       <span class="buttons">
         <button type="button" id="zoom-out" aria-label="Smaller">−</button>

@@ -205,27 +205,29 @@ function confusion(caption: string, classes: number, pairs: ChangedDecisions['pa
   const indices = Array.from({ length: classes }, (_, i) => i);
   return html`<figure class="chart">
     <figcaption>${caption}</figcaption>
-    <table class="confusion">
-      <thead>
-        <tr>
-          <td class="small">from ↓ to →</td>
-          ${indices.map((to) => html`<th scope="col">${to}</th>`)}
-        </tr>
-      </thead>
-      <tbody>
-        ${indices.map(
-          (from) =>
-            html`<tr>
-              <th scope="row">${from}</th>
-              ${indices.map((to) => {
-                const times = count.get(from * classes + to);
-                return times === undefined
-                  ? html`<td>${from === to ? '·' : ''}</td>`
-                  : html`<td style="--strength:${opacity(times).toFixed(2)}">${times}</td>`;
-              })}
-            </tr>`,
-        )}
-      </tbody>
-    </table>
+    <div class="scroll" tabindex="0" role="region" aria-label="${caption}">
+      <table class="confusion">
+        <thead>
+          <tr>
+            <td class="small">from ↓ to →</td>
+            ${indices.map((to) => html`<th scope="col">${to}</th>`)}
+          </tr>
+        </thead>
+        <tbody>
+          ${indices.map(
+            (from) =>
+              html`<tr>
+                <th scope="row">${from}</th>
+                ${indices.map((to) => {
+                  const times = count.get(from * classes + to);
+                  return times === undefined
+                    ? html`<td>${from === to ? '·' : ''}</td>`
+                    : html`<td style="--strength:${opacity(times).toFixed(2)}">${times}</td>`;
+                })}
+              </tr>`,
+          )}
+        </tbody>
+      </table>
+    </div>
   </figure>`;
 }

@@ -23,7 +23,7 @@ export function repeatSection({ run, details, rows, seconds, facts }: ReportData
       files.length > 0 &&
       html`<h3>Files</h3>
         <div class="scroll" tabindex="0" role="region" aria-label="Files">
-          <table>
+          <table class="files">
             <thead>
               <tr>
                 <th scope="col">role</th>

@@ -8,7 +8,7 @@ import type { VerificationReport } from '../../verify/report-types.js';
 import { modelNames } from '../model-names.js';
 import type { ReportDetails } from '../details.js';
 import type { RunRecord } from '../run-record.js';
-import { percent } from './numbers.js';
+import { percent, whole } from './numbers.js';
 
 /** What a command found. */
 export type Reported =
@@ -140,8 +140,8 @@ export function reportData(result: Reported, run: RunRecord): ReportData {
     case 'inspect': {
       const { report, details = [] } = result;
       const names = modelNames(report.models);
-      const first = report.models[0];
-      const neurons = first?.layers.reduce((sum, l) => sum + l.channels, 0) ?? 0;
+      const { layers = [], refused = [] } = report.models[0] ?? {};
+      const neurons = layers.reduce((sum, l) => sum + l.channels, 0);
       const checkpoints = report.models.map((model, i) => ({
         name: names[i]!,
         model,
@@ -152,8 +152,8 @@ export function reportData(result: Reported, run: RunRecord): ReportData {
         title: names.join(', '),
         verdict: {
           tone: 'neutral',
-          headline: `${first?.layers.length ?? 0} layers can be made narrower`,
-          sentence: `They have ${neurons} neurons together. ${first?.refused.length ?? 0} nodes stay as they are.`,
+          headline: `${counted(layers.length, 'layer')} can be made narrower`,
+          sentence: `Together they have ${whole(neurons)} neurons. ${counted(refused.length, 'node')} left alone.`,
         },
         // Of several checkpoints the last one is where the training has come to.
         details: details.at(-1) ?? {},
@@ -218,6 +218,10 @@ function verdictOf({ verdict, rows }: VerificationReport, what = '', aftermath =
 
 function aftermathOf(status: CondenseReport['status']): string {
   return status === 'unverified' ? '; it was written all the same (--no-gate)' : '; nothing was written';
+}
+
+function counted(count: number, what: string): string {
+  return `${whole(count)} ${what}${count === 1 ? '' : 's'}`;
 }
 
 function worstNrmse({ outputs }: VerificationReport): string {

@@ -63,7 +63,8 @@ function curve(points: readonly SweepPoint[], picked: number | null): Markup {
         (p) => plot.y(figure(p)!),
       ).defined((p) => (figure(p) ?? 0) > 0)([...points]),
     );
-  return html`${chart(
+  return html`<div>
+    ${chart(
       {
         title: 'Size against error',
         describe: `${points.length} models from ${points[0]?.parameters ?? 0} parameters down`,
@@ -91,5 +92,6 @@ function curve(points: readonly SweepPoint[], picked: number | null): Markup {
     )}
     <p class="small legend">
       filled: passes the check; hollow: fails; large: picked; dashed: what was predicted before the model was made
-    </p>`;
+    </p>
+  </div>`;
 }

@@ -66,12 +66,10 @@ function lossChart({ curve, bestStep }: TrainingReport): Markup | undefined {
     ${chart(
       { title: 'Loss', describe: `Loss on training and validation rows; the best step is ${bestStep}`, x, y },
       plot,
-      html`<path class="line faint" d="${of('training')}" /><path class="line" d="${of('validation')}" />${rule(
-          plot,
-          'x',
-          bestStep,
-          `kept: ${bestStep}`,
-        )}`,
+      html`<path class="line faint" d="${of('training')}" /><path
+          class="line"
+          d="${of('validation')}"
+        />${bestStep > 0 && rule(plot, 'x', bestStep, `kept: ${bestStep}`)}`,
     )}
     <p class="small legend">solid: validation rows; dashed: rows learned from</p>
   </div>`;

@@ -65,7 +65,7 @@ function card(title: string, before: string, after: string, share: number, note:
 function checksTable(checks: readonly GateCheck[]): Markup | undefined {
   if (checks.length === 0) return undefined;
   return html`<div class="scroll" tabindex="0" role="region" aria-label="Errors and their limits">
-    <table>
+    <table class="checks">
       <caption>
         Errors and their limits
       </caption>
@@ -75,7 +75,7 @@ function checksTable(checks: readonly GateCheck[]): Markup | undefined {
           <th scope="col">measure</th>
           <th scope="col" class="number">value</th>
           <th scope="col" class="number">limit</th>
-          <th scope="col">share of the limit</th>
+          <th scope="col" class="share">share of the limit</th>
           <th scope="col">check</th>
         </tr>
       </thead>
@@ -95,7 +95,7 @@ function checkRow({ output, measure, value, limit, kind, passed }: GateCheck): M
     <td>${measure}</td>
     <td class="number">${short(value)}</td>
     <td class="number">${kind === 'at-most' ? '≤' : '≥'} ${limit}</td>
-    <td>
+    <td class="share">
       <div class="bar ${passed ? 'good' : 'bad'}" aria-hidden="true">
         <span style="width:${width.toFixed(1)}%"></span>
       </div>
