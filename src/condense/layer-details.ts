@@ -12,7 +12,7 @@ import { layerFigures, layerStatistics, type LayerStatistics } from './layer-fig
 
 /** Neurons along a side of a matrix of cosines, and elements of those of all layers together. */
 const MOST_NEURONS = 128;
-const MATRIX_ELEMENTS = 1_500_000;
+const MATRIX_ELEMENTS = 1_200_000;
 /** Neurons whose covariance is decomposed: 2,000 take half a minute. */
 const MOST_DIRECTIONS = 1024;
 /** Points of a spectrum or a curve. */

@@ -1,5 +1,5 @@
 /** The network, and for the layer that is chosen in it: cosines, spectrum, error by width, and what became of its neurons. */
-import { curveMonotoneX, line } from 'd3-shape';
+import { line } from 'd3-shape';
 import type { CosineMatrix, LayerDetail, NetworkOutline, OutlineNode } from '../details.js';
 import { chart, domainOf, plotOf, rule, type Axis } from './chart.js';
 import type { InspectedModel } from '../inspect-report.js';
@@ -262,7 +262,7 @@ function matrixFigure(
 }
 
 /** Points of a line that are drawn. */
-const DRAWN = 96;
+const DRAWN = 72;
 
 function spectrumChart({ spectrum: { shares }, effectiveRank, nodes }: LayerDetail): Markup {
   const points = shares.map((share, i) => ({ x: i + 1, y: share })).filter(({ y }) => y > 1e-14);
@@ -320,7 +320,7 @@ function curveChart({ curve, outcome, nodes, channels }: LayerDetail): Markup | 
   const path = line<{ width: number; nrmse: number }>(
     (p) => plot.x(p.width),
     (p) => plot.y(p.nrmse),
-  ).curve(curveMonotoneX);
+  );
   return chart(
     {
       title: 'Error against width',
