@@ -6,7 +6,7 @@ import { at, short } from './numbers.js';
 export type Scale = ScaleContinuousNumeric<number, number>;
 
 /** Size of every chart in CSS pixels at full size: narrow enough for a phone, where text is then not scaled down. */
-export const CHART = { width: 340, height: 240, left: 56, right: 14, top: 12, bottom: 42 };
+export const CHART = { width: 340, height: 240, left: 62, right: 14, top: 12, bottom: 42 };
 const INNER = {
   right: CHART.width - CHART.right,
   bottom: CHART.height - CHART.bottom,
@@ -87,8 +87,9 @@ const label = (axis: Axis, value: number): string => (axis.format ?? tickText)(v
 
 /** 0.001 as 1e-3: ticks have little room. */
 function tickText(value: number): string {
-  return value !== 0 && (Math.abs(value) < 1e-2 || Math.abs(value) >= 1e5)
-    ? value.toExponential(Number.isInteger(Math.log10(Math.abs(value))) ? 0 : 1).replace('+', '')
+  const size = Math.abs(value);
+  return value !== 0 && (size < 1e-2 || size >= 1e5)
+    ? Number(value.toPrecision(2)).toExponential().replace('+', '')
     : short(value);
 }
 
