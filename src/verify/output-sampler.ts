@@ -222,19 +222,18 @@ async function rerun(
         ),
       )
     ).map((outputs) => firstRows(outputs, part.length, dataset));
-    for (const [i, position] of part.entries()) {
-      const ofRow = new Map<string, readonly [ArrayLike<number>, ArrayLike<number>]>();
-      for (const [name, array] of a!) {
-        const other = b!.get(name);
-        if (other === undefined || array.dims.join() !== other.dims.join()) continue;
-        const alone = array.dims[0] !== part.length;
-        if (alone && part.length > 1) continue;
-        const size = numbers(array).length / (alone ? 1 : part.length);
-        const slice = (whole: NumericArray): ArrayLike<number> =>
-          Float64Array.from(numbers(whole)).subarray(i * size, (i + 1) * size);
-        ofRow.set(name, [slice(array), slice(other)]);
+    for (const position of part) found.set(position, new Map());
+    for (const [name, array] of a!) {
+      const other = b!.get(name);
+      if (other === undefined || array.dims.join() !== other.dims.join()) continue;
+      const byRow = array.dims[0] === part.length;
+      if (!byRow && part.length > 1) continue;
+      const pair = [Float64Array.from(numbers(array)), Float64Array.from(numbers(other))] as const;
+      const size = pair[0].length / (byRow ? part.length : 1);
+      for (const [i, position] of part.entries()) {
+        const [original, reduced] = pair.map((values) => values.subarray(i * size, (i + 1) * size));
+        found.get(position)!.set(name, [original!, reduced!]);
       }
-      found.set(position, ofRow);
     }
   }
   return found;

@@ -56,7 +56,10 @@ export function repeatSection({ run, details, rows, seconds, facts }: ReportData
           </div>`,
       )}
     </dl>
-    <p class="small">Samples and splits are seeded: the same command on the same files gives the same model.</p>
+    <p class="small">
+      Samples and splits are seeded: the same command on the same files gives the same model, unless it asks for a
+      speed, which has to be measured.
+    </p>
   </section>`;
 }
 
