@@ -88,6 +88,26 @@ function refusalsPage(refusals) {
   ].join('\n\n');
 }
 
+const REPORT_PARTS = [
+  ['verdict', 'equivalent or not; parameters, MACs, file size, latency before and after; each error beside its limit'],
+  [
+    'size against error',
+    'of a sweep: the models that were tried, measured and predicted, with the one that was picked',
+  ],
+  [
+    'layers',
+    'the network with widths before and after, areas by parameters, nodes that were left with their reasons; of a layer the cosines of its neurons ' +
+      '(reordered, at most 128 a side), the spectrum, the predicted error by width with the width that was chosen, the neurons that stayed, and ' +
+      'who took over from the others. These need `reduce`, `sweep` or `inspect`',
+  ],
+  [
+    'outputs',
+    'original against reduced, errors of the rows, the worst rows with their numbers in the data, changed decisions',
+  ],
+  ['training', 'the loss by step, and how the learning rate was chosen'],
+  ['to repeat it', 'command line, versions, seed, rows, and the sha256 of models and data'],
+];
+
 const formatTable = (formats) =>
   table(
     ['specification', 'holds'],
@@ -193,6 +213,10 @@ function cliPage({ commands, completion, groups, options, formats, providers, to
     '`--sidecar` writes what `--json` prints to a file beside the model, `small.condense.json` for `small.onnx`. Unlike the model it holds times, so that it is not the same twice.',
     'transformers.js looks for the weights of `onnx/model.onnx` in `onnx/model.onnx_data`: give `--external-data model.onnx_data`, and write into a folder without such a file, since one that is there keeps its name and the new one gets a number.',
     'In a chain of tools the order is: simplify (onnxsim, OnnxSlim), condense, then quantise or convert.',
+    '## Report',
+    '`--report file.html` writes a page about the run, beside everything else: one file that needs no network, in light and dark. It is written last, also when the check failed. ' +
+      'For it both models are timed for a second. A path that cannot be written is an error (exit code 2) before the work begins; should it fail only afterwards, the model is there all the same.',
+    table(['part', 'what it shows'], REPORT_PARTS),
     '## Calibration data',
     'A specification given to `--data` or `--test` is one of these; [data.md](data.md) has an example of each.',
     formatTable(formats),

@@ -9,11 +9,24 @@ export type { TrainingReport } from './report/training-report.js';
 export type { DistillReport } from './report/distill-report.js';
 export { sweep, type Sweep, type SweepOptions } from './condense/sweep.js';
 export type { SweepPoint, SweepReport } from './report/sweep-report.js';
-export { verify, type VerifyOptions } from './condense/verify.js';
+export { verify, verifyInDetail, type Verified, type VerifyOptions } from './condense/verify.js';
 export { bench, type BenchOptions } from './condense/bench.js';
 export type { BenchedModel, BenchFigures, BenchReport } from './report/bench-report.js';
-export { inspect, type InspectOptions } from './condense/inspect.js';
+export { inspect, inspectInDetail, type Inspected, type InspectOptions } from './condense/inspect.js';
 export type { InspectedLayer, InspectedModel, InspectReport, RefusedNode } from './report/inspect-report.js';
+export { htmlReport } from './report/html/page.js';
+export type { Reported } from './report/html/report-data.js';
+export type { RecordedFile, RunRecord } from './report/run-record.js';
+export type {
+  CosineMatrix,
+  FoldedNeuron,
+  LayerDetail,
+  LayerOutcome,
+  NetworkOutline,
+  OutlineNode,
+  ReportDetails,
+} from './report/details.js';
+export type { ChangedDecisions, OutputDetail, WorstRow } from './verify/output-sampler.js';
 export { diff, type DiffOptions } from './condense/diff.js';
 export type { DiffedModel, DiffedNode, DiffReport } from './report/diff-report.js';
 export type { ConstantDifference, ConstantShape, Difference } from './graph/diff.js';
@@ -32,5 +45,5 @@ export type { RolloutFigures, RolloutReport, VerificationReport } from './verify
 export type { Feedback } from './verify/feedback.js';
 export type { RolloutOptions } from './verify/rollout.js';
 export type { MetricArray, MetricArrays, ScoreChange, ScoreFigures, UserMetric } from './verify/user-metric.js';
-export type { GateFailure, GateVerdict } from './verify/gate.js';
+export type { GateCheck, GateFailure, GateVerdict } from './verify/gate.js';
 export { VERSION } from './version.js';

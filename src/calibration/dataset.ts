@@ -31,6 +31,8 @@ export interface Dataset {
   /** The batch that the graph runs at, where its shapes fix one; 1 for a graph without a batch axis. */
   readonly fixedBatch: number | undefined;
   readonly notes: readonly DataNote[];
+  /** Which rows of the data these are; absent where they are all of them. */
+  readonly rowNumbers?: Int32Array;
 }
 
 /**
@@ -225,6 +227,7 @@ export function selectRows(dataset: Dataset, rows: Int32Array): Dataset {
   return {
     ...dataset,
     rows: rows.length,
+    rowNumbers: rows.map((row) => dataset.rowNumbers?.[row] ?? row),
     inputs: dataset.inputs.map((input) =>
       input.rowAxis === null ? input : { ...input, array: takeRows(input.array, input.rowAxis, rows) },
     ),

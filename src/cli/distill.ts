@@ -3,12 +3,14 @@ import { distill, type DistillOptions } from '../condense/distill.js';
 import { ExitCode, formatDiagnostic } from '../diagnostics/diagnostic.js';
 import { checkFailed } from '../diagnostics/verify.js';
 import { writeModel } from '../onnx/index.js';
+import type { DistillReport } from '../report/distill-report.js';
 import { formatDistill } from '../report/format-distill.js';
 import { failureText } from '../verify/score-text.js';
 import { checkOutput, externalOptions, writeSidecar } from './delivery.js';
 import { Interrupts } from './interrupts.js';
 import { forLibrary, type CliOptions } from './options.js';
 import { withProgress } from './progress.js';
+import { checkReport, writeReport, type NamedFiles } from './report.js';
 import type { Streams } from './streams.js';
 
 /** The `distill` command: trains, checks, and only then writes. @returns the exit code */
@@ -19,12 +21,18 @@ export async function distillCommand(
   options: DistillOptions & CliOptions,
   streams: Streams,
   interrupts: Interrupts = new Interrupts(),
+  argv: readonly string[] = [],
 ): Promise<number> {
-  const { json, quiet, gate } = options;
+  const { json, quiet, gate, report: page } = options;
   await checkOutput(teacher, output, {});
   await checkOutput(student, output, {});
-  const { model, report } = await withProgress(streams.stderr, quiet, ({ onProgress }) =>
-    distill(teacher, student, { ...forLibrary(options), ...interrupts.gentle(streams, onProgress) }),
+  await checkReport(page, [teacher, student, output]);
+  const { model, report, details } = await withProgress(streams.stderr, quiet, ({ onProgress }) =>
+    distill(teacher, student, {
+      ...forLibrary(options),
+      details: page !== undefined,
+      ...interrupts.gentle(streams, onProgress),
+    }),
   );
   const passed = report.status === 'trained';
   const files = passed || !gate ? (await writeModel(model, output, externalOptions(options))).files : [];
@@ -36,8 +44,22 @@ export async function distillCommand(
     streams.stderr.write(`${formatDistill(final, format).join('\n')}\n`);
   }
   if (json === true) streams.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
-  if (final.status !== 'check-failed') return ExitCode.Done;
-  const { failures, smallestPassing } = report.verification.verdict;
+  const named: NamedFiles = [
+    ['teacher', teacher],
+    ['student', student],
+    ['output', files.length === 0 ? undefined : output],
+    ['data', options.data],
+    ['test data', options.test],
+    ['metric', typeof options.metric === 'string' ? options.metric : undefined],
+  ];
+  const result = { command: 'distill', report: final, ...(details && { details }) } as const;
+  return writeReport(page, result, argv, named, streams, codeOf(final, streams));
+}
+
+/** The exit code of what came out; says why nothing was written. */
+function codeOf({ status, verification }: DistillReport, streams: Streams): ExitCode {
+  if (status !== 'check-failed') return ExitCode.Done;
+  const { failures, smallestPassing } = verification.verdict;
   streams.stderr.write(`onnx-condense: ${formatDiagnostic(checkFailed(failures.map(failureText), smallestPassing))}\n`);
   return ExitCode.CheckFailed;
 }

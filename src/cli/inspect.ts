@@ -1,8 +1,9 @@
-import { inspect, type InspectOptions } from '../condense/inspect.js';
+import { inspect, inspectInDetail, type Inspected, type InspectOptions } from '../condense/inspect.js';
 import { ExitCode } from '../diagnostics/diagnostic.js';
 import { formatInspect } from '../report/format-inspect.js';
 import { forLibrary, type CliOptions } from './options.js';
 import { withProgress } from './progress.js';
+import { checkReport, writeReport, type NamedFiles } from './report.js';
 import type { Streams } from './streams.js';
 
 /** The `inspect` command. @returns 0 */
@@ -10,12 +11,30 @@ export async function inspectCommand(
   models: readonly string[],
   options: InspectOptions & CliOptions,
   streams: Streams,
+  argv: readonly string[] = [],
 ): Promise<number> {
-  const { json, quiet } = options;
-  const report = await withProgress(streams.stderr, quiet, (shown) =>
-    inspect(models, { ...forLibrary(options), ...shown }),
+  const { json, quiet, report: page } = options;
+  await checkReport(page, models);
+  const { report, details } = await withProgress(
+    streams.stderr,
+    quiet,
+    async (shown): Promise<Partial<Inspected> & Pick<Inspected, 'report'>> => {
+      const given = { ...forLibrary(options), ...shown };
+      return page === undefined ? { report: await inspect(models, given) } : inspectInDetail(models, given);
+    },
   );
   if (quiet !== true) streams.stderr.write(`${formatInspect(report, streams.stderr.columns || 160).join('\n')}\n`);
   if (json === true) streams.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
-  return ExitCode.Done;
+  const files: NamedFiles = [
+    ['model', models],
+    ['data', options.data],
+  ];
+  return writeReport(
+    page,
+    { command: 'inspect', report, ...(details && { details }) },
+    argv,
+    files,
+    streams,
+    ExitCode.Done,
+  );
 }

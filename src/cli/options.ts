@@ -58,6 +58,8 @@ export interface CliOptions {
   readonly points?: number;
   readonly pick?: 'knee' | number;
   readonly csv?: string | true;
+  /** Where the page about the run goes. */
+  readonly report?: string;
   readonly train?: TrainingLength;
   readonly imageSize?: readonly [number, number];
   readonly layout?: ImageOptions['layout'];
@@ -83,6 +85,7 @@ const COMMAND_KEYS = [
   'plan',
   'planOut',
   'csv',
+  'report',
 ] as const satisfies readonly (keyof CliOptions)[];
 
 /** The options that the library takes. */
@@ -114,7 +117,7 @@ export function withImages<T extends Partial<CliOptions>>(options: T): T & { rea
   return { ...rest, ...(given.length === 0 ? {} : { images: Object.fromEntries(given) }) } as T;
 }
 
-type ReduceKey = Exclude<keyof CondenseOptions, 'onProgress' | 'plan' | 'signal'> | keyof CliOptions;
+type ReduceKey = Exclude<keyof CondenseOptions, 'onProgress' | 'plan' | 'signal' | 'details'> | keyof CliOptions;
 
 /** What options are about, in the order in which the help and the docs have it. */
 export const OPTION_GROUPS = {
@@ -755,6 +758,14 @@ export const OPTIONS: readonly OptionSpec[] = [
     group: 'files',
     description: 'write the report beside the model: small.condense.json for small.onnx',
     commands: WRITING,
+  },
+  {
+    key: 'report',
+    flags: '--report <file.html>',
+    group: 'report',
+    common: true,
+    description: 'a page about the run in one file: verdict, network, every layer, outputs, and how to repeat it',
+    commands: [...CHECKING, 'inspect'],
   },
   {
     key: 'json',

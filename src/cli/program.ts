@@ -52,9 +52,9 @@ export async function run(
   const allOptions = helping && argv.includes('--all');
   const actions: Readonly<Record<CommandName, (files: readonly string[], options: object) => Promise<number>>> = {
     reduce: ([input, output], options) =>
-      reduceCommand(input!, output!, tidy(withImages(options as ReduceOptions)), streams, interrupts),
+      reduceCommand(input!, output!, tidy(withImages(options as ReduceOptions)), streams, interrupts, argv),
     sweep: ([input, output], options) =>
-      sweepCommand(input!, output, withImages(options as SweepOptions & CliOptions), streams),
+      sweepCommand(input!, output, withImages(options as SweepOptions & CliOptions), streams, argv),
     distill: ([teacher, student, output], options) =>
       distillCommand(
         teacher!,
@@ -63,10 +63,13 @@ export async function run(
         withImages(options as DistillOptions & CliOptions),
         streams,
         interrupts,
+        argv,
       ),
-    verify: ([a, b], options) => verifyCommand(a!, b!, withImages(options as VerifyOptions & CliOptions), streams),
+    verify: ([a, b], options) =>
+      verifyCommand(a!, b!, withImages(options as VerifyOptions & CliOptions), streams, argv),
     bench: (models, options) => benchCommand(models, withImages(options as BenchOptions & CliOptions), streams),
-    inspect: (models, options) => inspectCommand(models, withImages(options as InspectOptions & CliOptions), streams),
+    inspect: (models, options) =>
+      inspectCommand(models, withImages(options as InspectOptions & CliOptions), streams, argv),
     diff: ([a, b], options) => diffCommand(a!, b!, options as DiffOptions & CliOptions, streams),
   };
 

@@ -9,6 +9,7 @@ import { checkEmit, checkOutput, deliver, deliveryCode } from './delivery.js';
 import { Interrupts } from './interrupts.js';
 import { forLibrary, type CliOptions } from './options.js';
 import { withProgress } from './progress.js';
+import { checkReport, writeReport, type NamedFiles } from './report.js';
 import type { Streams } from './streams.js';
 
 export type ReduceOptions = Omit<CondenseOptions, 'plan'> & CliOptions;
@@ -20,9 +21,11 @@ export async function reduceCommand(
   options: ReduceOptions,
   streams: Streams,
   interrupts: Interrupts = new Interrupts(),
+  argv: readonly string[] = [],
 ): Promise<number> {
-  const { json, quiet, plan, planOut } = options;
+  const { json, quiet, plan, planOut, report: page } = options;
   await checkOutput(input, output, options);
+  await checkReport(page, [input, output, plan, planOut]);
   const given = plan === undefined ? undefined : await readPlan(plan);
   const model = await readModel(input);
   await checkEmit(model, options);
@@ -30,6 +33,7 @@ export async function reduceCommand(
     condense(model, {
       ...forLibrary(options),
       ...(given === undefined ? {} : { plan: given }),
+      details: page !== undefined,
       ...interrupts.gentle(streams, onProgress),
     }),
   );
@@ -38,7 +42,17 @@ export async function reduceCommand(
   if (planOut !== undefined && report.plan !== undefined) await writeFileAtomically(planOut, planText(report.plan));
   const final = await deliver(model, input, output, condensed, options);
   tell(final, { json: json === true, quiet: quiet === true }, streams);
-  return deliveryCode(final, streams);
+  const files: NamedFiles = [
+    ['model', input],
+    ['output', final.output.files && output],
+    ['data', options.data],
+    ['test data', options.test],
+    ['metric', typeof options.metric === 'string' ? options.metric : undefined],
+    ['plan', plan],
+  ];
+  const { details } = condensed;
+  const result = { command: 'reduce', report: final, ...(details && { details }) } as const;
+  return writeReport(page, result, argv, files, streams, deliveryCode(final, streams));
 }
 
 function tell(report: CondenseReport, { json, quiet }: { json: boolean; quiet: boolean }, streams: Streams): void {

@@ -10,6 +10,7 @@ import type { SweepReport } from '../report/sweep-report.js';
 import { checkEmit, checkOutput, deliver, deliveryCode } from './delivery.js';
 import { forLibrary, type CliOptions } from './options.js';
 import { withProgress } from './progress.js';
+import { checkReport, writeReport, type NamedFiles } from './report.js';
 import type { Streams } from './streams.js';
 
 /** The `sweep` command: the curve, and the model that was picked from it. @returns the exit code */
@@ -18,17 +19,19 @@ export async function sweepCommand(
   output: string | undefined,
   options: SweepOptions & CliOptions,
   streams: Streams,
+  argv: readonly string[] = [],
 ): Promise<number> {
-  const { json, quiet, csv } = options;
+  const { json, quiet, csv, report: page } = options;
   if ((output === undefined) !== (options.pick === undefined))
     raise(optionsConflict('an output and --pick belong together', 'Give both, or neither to see the curve alone.'));
   if (json === true && csv === true)
     raise(optionsConflict('--json and --csv both want stdout', 'Name a file: --csv curve.csv.'));
   if (output !== undefined) await checkOutput(input, output, options);
+  await checkReport(page, [input, output, typeof csv === 'string' ? csv : undefined]);
   const model = await readModel(input);
   await checkEmit(model, options);
-  const { report, picked } = await withProgress(streams.stderr, quiet, (shown) =>
-    sweep(model, { ...forLibrary(options), ...shown }),
+  const { report, picked, details } = await withProgress(streams.stderr, quiet, (shown) =>
+    sweep(model, { ...forLibrary(options), details: page !== undefined, ...shown }),
   );
   const final =
     picked === undefined || output === undefined ? undefined : await deliver(model, input, output, picked, options);
@@ -44,8 +47,26 @@ export async function sweepCommand(
     streams.stdout.write(
       `${JSON.stringify({ ...report, ...(final === undefined ? {} : { output: final }) }, null, 2)}\n`,
     );
-  if (final !== undefined) return deliveryCode(final, streams);
-  return options.pick === undefined ? ExitCode.Done : noneToPick(report, streams);
+  const code =
+    final !== undefined
+      ? deliveryCode(final, streams)
+      : options.pick === undefined
+        ? ExitCode.Done
+        : noneToPick(report, streams);
+  const files: NamedFiles = [
+    ['model', input],
+    ['output', final?.output.files && output],
+    ['data', options.data],
+    ['test data', options.test],
+    ['metric', typeof options.metric === 'string' ? options.metric : undefined],
+  ];
+  const result = {
+    command: 'sweep',
+    report,
+    ...(final && { picked: { report: final } }),
+    ...(details && { details }),
+  } as const;
+  return writeReport(page, result, argv, files, streams, code);
 }
 
 /** Says that no point passes the check, and what would have to be allowed for the one that is nearest to it. */

@@ -41,6 +41,10 @@ export async function condense(model: Model | string, options: CondenseOptions):
         ...rest,
         passes: [...reduced.passes, ...next.passes],
         warnings: next.warnings,
+        // Those of the input: what a later round begins with is another model, whose neurons have other numbers. So nothing is said of who stayed.
+        ...(reduced.layers === undefined
+          ? {}
+          : { layers: reduced.layers.map(({ outcome: _outcome, ...layer }) => layer) }),
         ...(next.training === undefined ? {} : { training: [...(reduced.training ?? []), ...next.training] }),
       };
     }

@@ -9,7 +9,7 @@ import { channelMoments } from '../select/channel-moments.js';
 import { mergeByCosine } from '../select/cosine.js';
 import type { Reduction } from '../../passes/cut-channels.js';
 import type { Absorption } from '../select/span.js';
-import { absorbAll } from './absorb.js';
+import { absorbAll, type AbsorptionObserver } from './absorb.js';
 
 /** A threshold for all spaces, or by node with 1 (nothing merged) for those not named. */
 export type Thresholds = number | ReadonlyMap<string, number>;
@@ -21,6 +21,7 @@ export async function cosineReduction(
   moments: (site: Site) => Moments,
   thresholds: Thresholds,
   blas: Blas,
+  observe?: AbsorptionObserver,
 ): Promise<Reduction> {
   const keep = new Uint8Array(analysis.channelCount).fill(1);
   const leaderOf = new Map<number, number>();
@@ -37,7 +38,14 @@ export async function cosineReduction(
   return {
     analysis,
     keep,
-    absorbed: await absorbAll(model, analysis, keep, (site) => absorption(site, leaderOf, moments(site)), blas),
+    absorbed: await absorbAll(
+      model,
+      analysis,
+      keep,
+      (site) => absorption(site, leaderOf, moments(site)),
+      blas,
+      observe,
+    ),
   };
 }
 

@@ -1,13 +1,15 @@
 import { parameterCount } from '../graph/edit.js';
 import type { Model } from '../graph/ir.js';
 import { readModel } from '../onnx/index.js';
+import type { ReportDetails } from '../report/details.js';
 import type { DistillReport } from '../report/distill-report.js';
 import { resolveProvider } from '../runtime/providers.js';
-import type { LearningOptions } from '../train/options.js';
+import { DEFAULT_SEED, type LearningOptions } from '../train/options.js';
 import type { TrainingLength } from '../train/schedule.js';
 import { compareModels } from '../verify/compare-models.js';
 import { judgementOf } from '../verify/metric-module.js';
 import { farthestRows } from '../verify/farthest.js';
+import { OutputSampler } from '../verify/output-sampler.js';
 import { rolloutOf } from '../verify/rollout.js';
 import { VERSION } from '../version.js';
 import { foldBatchNormalization } from '../../passes/fold-batch-normalization.js';
@@ -16,6 +18,7 @@ import { Clock } from './clock.js';
 import { learn } from './learn.js';
 import { checkOutputNames } from './names.js';
 import { DEFAULT_MEMORY, type CondenseOptions } from './options.js';
+import { pairDetails } from './pair-details.js';
 import { loadRows } from './prepare.js';
 import { withTraining } from './provenance.js';
 import { checkInterfaces } from './verify.js';
@@ -41,6 +44,7 @@ export interface DistillOptions
       | 'provider'
       | 'batch'
       | 'memory'
+      | 'details'
       | 'onProgress'
     > {
   /** Steps, times through the rows, or minutes. Default 20 epochs. */
@@ -52,6 +56,8 @@ export interface Distilled {
   /** The student with its best weights; itself where no step made it better. Not to be trusted when the check failed. */
   readonly model: Model;
   readonly report: DistillReport;
+  /** What {@link htmlReport} shows beside the report; only with `details`. */
+  readonly details?: ReportDetails;
 }
 
 const LENGTH: TrainingLength = { epochs: 20 };
@@ -91,7 +97,8 @@ export async function distill(
   // Folding alone is no gain: what training could not better comes back as it was.
   const made = trained.pass.changed ? trained.model : to;
   const fitRows = Int32Array.from(rows.folds.flatMap((fold) => [...fold])).sort();
-  const compare = (model: Model) =>
+  const sampler = options.details === true ? new OutputSampler() : undefined;
+  const compare = (model: Model, looking?: OutputSampler) =>
     compareModels(from, model, rows.checkData, rows.checkRows, {
       session,
       batch: rows.fitData.fixedBatch ?? options.batch ?? BATCH,
@@ -100,12 +107,21 @@ export async function distill(
       exact: false,
       rowTolerance: options.rowTolerance,
       classes: options.classes ?? [],
+      sampler: looking,
       farthest: farthestRows(rows.fitData, fitRows, rows.checkData, rows.checkRows),
     });
   const before = await clock.timed('verify-student', () => compare(to));
-  const verification = await clock.timed('verify', () => compare(made));
+  const verification = await clock.timed('verify', () => compare(made, sampler));
+  const details =
+    sampler === undefined
+      ? undefined
+      : {
+          ...(await clock.timed('details', () => pairDetails(from, made, rows.checkData, session, sampler))),
+          seed: options.seed ?? DEFAULT_SEED,
+        };
   const { report: training } = trained;
   return {
+    ...(details === undefined ? {} : { details }),
     model: withTraining(made, to, options, { training, verification }),
     report: {
       schemaVersion: 1,

@@ -21,7 +21,7 @@ import { constantChannels } from '../select/channel-moments.js';
 import { duplicateRows } from '../select/exact.js';
 import type { Reduction } from '../../passes/cut-channels.js';
 import type { Absorption } from '../select/span.js';
-import { absorbAll } from './absorb.js';
+import { absorbAll, type AbsorptionObserver } from './absorb.js';
 
 /** What became of a channel that leaves. */
 type Fate =
@@ -43,6 +43,7 @@ export async function exactReduction(
   moments: (site: Site) => Moments,
   evidence: 'weights' | 'data',
   blas: Blas,
+  observe?: AbsorptionObserver,
 ): Promise<Reduction> {
   const keep = new Uint8Array(analysis.channelCount).fill(1);
   const fates = new Map<number, Fate>();
@@ -61,7 +62,7 @@ export async function exactReduction(
   return {
     analysis,
     keep,
-    absorbed: await absorbAll(model, analysis, keep, (site) => absorption(site, fates, moments), blas),
+    absorbed: await absorbAll(model, analysis, keep, (site) => absorption(site, fates, moments), blas, observe),
   };
 }
 

@@ -8,22 +8,29 @@ import { errorNotReached, scoreNotReached, speedNotReached } from '../diagnostic
 import { parameterCount } from '../graph/edit.js';
 import type { Model } from '../graph/ir.js';
 import { countMacs } from '../graph/macs.js';
-import type { CondenseReport, NodeReport } from '../report/report.js';
+import type { ReportDetails } from '../report/details.js';
+import type { CondenseReport, LatencyReport, NodeReport } from '../report/report.js';
 import { probeShapes } from '../runtime/shapes.js';
 import { compareModels } from '../verify/compare-models.js';
 import { farthestRows } from '../verify/farthest.js';
+import { OutputSampler } from '../verify/output-sampler.js';
 import type { VerificationReport } from '../verify/report-types.js';
 import { scoreText } from '../verify/score-text.js';
 import { formatScoreChange, keepsScore } from '../verify/user-metric.js';
+import { DEFAULT_SEED } from '../train/options.js';
 import { VERSION } from '../version.js';
 import { BudgetError } from './budget-error.js';
 import type { Clock } from './clock.js';
 import { fileBytes } from './file-bytes.js';
 import type { CondenseOptions } from './options.js';
 import type { Prepared } from './prepare.js';
+import { networkOutline } from './outline.js';
 import { withProvenance } from './provenance.js';
 import type { Reduced } from './reduced.js';
 import { measureSpeed, REACHED } from './speed.js';
+
+/** Seconds for timing both models where only the report wants to know. */
+const DETAIL_SECONDS = 1;
 
 /** What {@link condense} gives back. */
 export interface Condensed {
@@ -33,6 +40,8 @@ export interface Condensed {
    */
   readonly model: Model;
   readonly report: CondenseReport;
+  /** What {@link htmlReport} shows beside the report; only with `details`. */
+  readonly details?: ReportDetails;
 }
 
 /**
@@ -54,8 +63,9 @@ export async function finish(
   const changed = reduced.model !== prepared.input;
   const small = await shapesOf(reduced.model, prepared);
   const nodes = nodeReports(prepared, changed ? small.shapes : undefined);
+  const sampler = options.details === true ? new OutputSampler() : undefined;
   const verification = changed
-    ? await clock.timed('verify', () => verifyReduced(prepared, reduced.model, options, candidates))
+    ? await clock.timed('verify', () => verifyReduced(prepared, reduced.model, options, candidates, sampler))
     : null;
   if (verification !== null) {
     const missed = errorBudgetMissed(options, verification, parametersAfter);
@@ -74,7 +84,14 @@ export async function finish(
     : input;
   const { fitData, folds, checkRows } = prepared.data;
   const fit = folds.reduce((sum, f) => sum + f.length, 0);
+  const details =
+    sampler === undefined
+      ? undefined
+      : await clock.timed('details', () =>
+          detailsOf(prepared, reduced, changed ? small : undefined, sampler, latency, options),
+        );
   return {
+    ...(details === undefined ? {} : { details }),
     model: output,
     report: {
       schemaVersion: 1,
@@ -108,11 +125,35 @@ export async function finish(
   };
 }
 
+/** @param small shapes of the reduced model; undefined where nothing was cut */
+async function detailsOf(
+  prepared: Prepared,
+  reduced: Reduced,
+  small: { readonly shapes: KnownShapes } | undefined,
+  { outputs, checks }: OutputSampler,
+  latency: LatencyReport | undefined,
+  options: CondenseOptions,
+): Promise<ReportDetails> {
+  const { original, shapes, analysis } = prepared;
+  const after = small === undefined ? undefined : { model: reduced.model, shapes: small.shapes };
+  return {
+    network: networkOutline({ model: original, shapes }, after, analysis),
+    layers: reduced.layers ?? [],
+    outputs,
+    checks,
+    ...(small === undefined
+      ? {}
+      : { latency: latency ?? (await measureSpeed(prepared, reduced.model, options, DETAIL_SECONDS)) }),
+    ...(options.distill === undefined ? {} : { seed: options.seed ?? DEFAULT_SEED }),
+  };
+}
+
 async function verifyReduced(
   prepared: Prepared,
   reduced: Model,
   options: CondenseOptions,
   candidates: number,
+  sampler: OutputSampler | undefined,
 ): Promise<VerificationReport> {
   const { input, data, session, judgement, rollout } = prepared;
   const fitRows = Int32Array.from(data.folds.flatMap((f) => [...f])).sort();
@@ -125,6 +166,7 @@ async function verifyReduced(
     rowTolerance: options.rowTolerance,
     classes: options.classes ?? [],
     candidates,
+    sampler,
     farthest: farthestRows(data.fitData, fitRows, data.checkData, data.checkRows),
     onRows: (done, total) => options.onProgress?.({ stage: 'verify', message: 'check rows', done, total }),
     onSteps: (done, total) => options.onProgress?.({ stage: 'verify', message: 'steps of the rollout', done, total }),

@@ -10,14 +10,17 @@ import { parameterCount } from '../graph/edit.js';
 import type { Model } from '../graph/ir.js';
 import { readModel } from '../onnx/index.js';
 import type { WidthCurve } from '../plan/search.js';
+import type { LayerDetail, ReportDetails } from '../report/details.js';
 import type { InspectedLayer, InspectedModel, InspectReport, RefusedNode } from '../report/inspect-report.js';
 import { Blas } from '../runtime/blas.js';
 import { VERSION } from '../version.js';
 import { Clock } from './clock.js';
 import { warningsOf } from './finish.js';
-import { layerFigures } from './layer-figures.js';
+import { layerDetail } from './layer-details.js';
+import { layerFigures, layerStatistics } from './layer-figures.js';
 import { collectModelMoments } from './model-moments.js';
 import type { CondenseOptions } from './options.js';
+import { networkOutline } from './outline.js';
 import { ALL_FOLDS, batchesOf, prepare, type Prepared } from './prepare.js';
 import { countExact } from './reduce-exact.js';
 import { viewedForSpan } from './reduce-span.js';
@@ -39,6 +42,13 @@ export type InspectOptions = Pick<
   | 'onProgress'
 >;
 
+/** What {@link inspectInDetail} gives back. */
+export interface Inspected {
+  readonly report: InspectReport;
+  /** What {@link htmlReport} shows beside the report, of each model. */
+  readonly details: readonly ReportDetails[];
+}
+
 /** Shares of a layer's width for which its error is predicted. */
 const WIDTHS = [0.75, 0.5, 0.25];
 
@@ -51,9 +61,23 @@ const WIDTHS = [0.75, 0.5, 0.25];
  * @throws CondenseError for wrong options, data or models, and where layers differ (exit codes 2 and 4)
  */
 export async function inspect(models: readonly (Model | string)[], options: InspectOptions): Promise<InspectReport> {
+  return (await inspectModels(models, options, false)).report;
+}
+
+/** The same with what {@link htmlReport} draws: cosines, spectra and errors by width of every layer, and the network. */
+export function inspectInDetail(models: readonly (Model | string)[], options: InspectOptions): Promise<Inspected> {
+  return inspectModels(models, options, true);
+}
+
+async function inspectModels(
+  models: readonly (Model | string)[],
+  options: InspectOptions,
+  wanted: boolean,
+): Promise<Inspected> {
   const clock = new Clock();
   const blas = new Blas();
   const inspected: InspectedModel[] = [];
+  const details: ReportDetails[] = [];
   const warnings = new Map<string, DataNote>();
   let rows = { fit: 0, validation: 0 };
   let provider = '';
@@ -63,7 +87,15 @@ export async function inspect(models: readonly (Model | string)[], options: Insp
       const prepared = await clock.timed('prepare', () => prepare(model, options, blas, { check: false }));
       const name = model.source?.path ?? `model ${inspected.length + 1}`;
       checkLayers(prepared.analysis, inspected[0], name);
-      const layers = await inspectLayers(prepared, options, models.length === 1, clock);
+      const layers: InspectedLayer[] = [];
+      const drawn: LayerDetail[] = [];
+      await inspectLayers(prepared, options, models.length === 1, clock, (layer, draw) => {
+        layers.push(layer);
+        if (wanted) drawn.push(draw());
+      });
+      const { original, shapes, analysis } = prepared;
+      if (wanted)
+        details.push({ network: networkOutline({ model: original, shapes }, undefined, analysis), layers: drawn });
       const { fitData, folds } = prepared.data;
       const fit = folds.reduce((sum, f) => sum + f.length, 0);
       rows = { fit, validation: folds.at(-1)!.length };
@@ -81,46 +113,54 @@ export async function inspect(models: readonly (Model | string)[], options: Insp
     await blas.release();
   }
   return {
-    schemaVersion: 1,
-    tool: { name: 'onnx-condense', version: VERSION },
-    provider,
-    rows,
-    models: inspected,
-    warnings: [...warnings.values()],
-    seconds: clock.seconds(),
+    report: {
+      schemaVersion: 1,
+      tool: { name: 'onnx-condense', version: VERSION },
+      provider,
+      rows,
+      models: inspected,
+      warnings: [...warnings.values()],
+      seconds: clock.seconds(),
+    },
+    details,
   };
 }
 
+/** @param found is told of each layer, in their order, and may draw it */
 async function inspectLayers(
   prepared: Prepared,
   options: InspectOptions,
   predict: boolean,
   clock: Clock,
-): Promise<InspectedLayer[]> {
+  found: (layer: InspectedLayer, draw: () => LayerDetail) => void,
+): Promise<void> {
   const { spaces } = prepared.analysis;
-  if (spaces.length === 0) return [];
+  if (spaces.length === 0) return;
   const exact = await clock.timed('exact', () => countExact(prepared, options));
   const { moments, curves } = await (predict ? withCurves : withoutCurves)(prepared, options, clock);
-  return clock.timed('layers', () =>
-    Promise.resolve(
-      spaces.map((space, i) => {
-        options.onProgress?.({
-          stage: 'inspect',
-          message: space.producers.map(label).join(', '),
-          done: i,
-          total: spaces.length,
-        });
-        const curve = curves[i];
-        return {
+  await clock.timed('layers', () => {
+    for (const [i, space] of spaces.entries()) {
+      options.onProgress?.({
+        stage: 'inspect',
+        message: space.producers.map(label).join(', '),
+        done: i,
+        total: spaces.length,
+      });
+      const curve = curves[i];
+      const statistics = layerStatistics(space, moments);
+      found(
+        {
           nodes: space.producers.map(label),
           channels: space.channels.length,
-          ...layerFigures(space, moments),
+          ...layerFigures(statistics),
           exact: exact[i]!,
           predicted: curve === undefined ? [] : predictions(curve),
-        };
-      }),
-    ),
-  );
+        },
+        () => layerDetail(statistics, spaces.length, curve),
+      );
+    }
+    return Promise.resolve();
+  });
 }
 
 /** What a method knows of the layers: their moments, and the error by width where it was asked for. */

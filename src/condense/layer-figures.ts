@@ -4,6 +4,7 @@ import type { Site } from '../channels/sites.js';
 import type { ChannelSpace } from '../channels/types.js';
 import { effectiveRank } from '../linalg/effective-rank.js';
 import { symmetricEigenvalues } from '../linalg/eigen.js';
+import { gather, type Matrix } from '../linalg/matrix.js';
 import type { InspectedLayer } from '../report/inspect-report.js';
 import { channelMoments, constantChannels } from '../select/channel-moments.js';
 import { partnerCosines } from '../select/cosine.js';
@@ -17,15 +18,36 @@ const DEAD = 1e-12;
 
 export type LayerFigures = Pick<InspectedLayer, 'effectiveRank' | 'collinear' | 'dead' | 'constant'>;
 
-export function layerFigures(space: ChannelSpace, moments: (site: Site) => Moments): LayerFigures {
-  const G = channelMoments(space, moments, false);
+/** What figures and pictures of a layer are made from. */
+export interface LayerStatistics {
+  readonly space: ChannelSpace;
+  readonly moments: (site: Site) => Moments;
+  /** Uncentred second moments of the channels. */
+  readonly G: Matrix;
+  /** Eigenvalues of their covariance, or that of a sample of them, descending. */
+  readonly values: Float64Array;
+}
+
+/** @param most channels whose covariance is decomposed: as many of a wider layer, evenly spread */
+export function layerStatistics(
+  space: ChannelSpace,
+  moments: (site: Site) => Moments,
+  most = Infinity,
+): LayerStatistics {
+  const C = channelMoments(space, moments, true);
+  const count = Math.min(C.rows, most);
+  const sample = Int32Array.from({ length: count }, (_, i) => Math.floor(((i + 0.5) * C.rows) / count));
+  const values = symmetricEigenvalues(count < C.rows ? gather(C, sample, sample) : C);
+  return { space, moments, G: channelMoments(space, moments, false), values };
+}
+
+export function layerFigures({ space, moments, G, values }: LayerStatistics): LayerFigures {
   const n = G.rows;
   const energy = Float64Array.from({ length: n }, (_, i) => G.data[i * n + i]!);
   const mean = energy.reduce((sum, e) => sum + e, 0) / n;
   const dead = energy.map((e) => (e <= DEAD * mean ? 1 : 0));
   const constant = constantChannels(space, moments);
   const cosines = partnerCosines(G);
-  const values = symmetricEigenvalues(channelMoments(space, moments, true));
   return {
     effectiveRank: ENERGIES.map((share) => ({ energy: share, rank: effectiveRank(values, share) })),
     collinear: COSINES.map((cosine) => ({

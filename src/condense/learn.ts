@@ -8,7 +8,7 @@ import type { TrainingReport } from '../report/training-report.js';
 import type { SessionOptions } from '../runtime/session.js';
 import { probeShapes } from '../runtime/shapes.js';
 import { isImages, isVector } from '../train/augmentation.js';
-import type { LearningOptions } from '../train/options.js';
+import { DEFAULT_SEED, type LearningOptions } from '../train/options.js';
 import type { TrainingLength } from '../train/schedule.js';
 import type { WantedLoss } from '../train/train.js';
 import { LAYERS, trainableWeights } from '../train/training-graph.js';
@@ -74,7 +74,7 @@ export async function learn(
     rate: options.learningRate,
     weightDecay: options.weightDecay ?? 0,
     clip: options.clip ?? CLIP,
-    seed: options.seed ?? 1,
+    seed: options.seed ?? DEFAULT_SEED,
     augmentation: options.augment,
     patience: options.patience,
     checkpoint: options.checkpoint,

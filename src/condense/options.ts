@@ -100,6 +100,8 @@ export interface CondenseOptions extends LearningOptions, RolloutOptions {
   readonly positions?: number;
   /** Bytes that calibration may use for cached values and batches. Default 2e9. */
   readonly memory?: number;
+  /** Gathers what {@link htmlReport} shows beyond the report, and times both models for a second. It changes nothing of the result. */
+  readonly details?: boolean;
   /** Told what is going on, for progress displays. */
   readonly onProgress?: (event: ProgressEvent) => void;
 }

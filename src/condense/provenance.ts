@@ -31,6 +31,7 @@ export function withProvenance(
     feedback: _feedback,
     checkpoint: _checkpoint,
     signal: _signal,
+    details: _details,
     ...rest
   } = options;
   const settings = Object.fromEntries(

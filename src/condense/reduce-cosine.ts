@@ -6,7 +6,10 @@ import { unreachable, usedShare } from '../plan/limits.js';
 import type { Reduction } from '../../passes/cut-channels.js';
 import { acceptanceOf } from './acceptance.js';
 import { limitsOf } from './budget.js';
+import type { AbsorptionObserver } from './absorb.js';
 import { cosineReduction } from './cosine.js';
+import { FoldedChannels } from './folded-channels.js';
+import { layerDetails } from './layer-details.js';
 import { collectModelMoments } from './model-moments.js';
 import type { CondenseOptions } from './options.js';
 import { ALL_FOLDS, batchesOf, type Prepared } from './prepare.js';
@@ -24,15 +27,19 @@ export async function reduceByCosine(prepared: Prepared, options: CondenseOption
     batchesOf(prepared.data, ALL_FOLDS, () => 0),
     options,
   );
-  const attempt = (threshold: CondenseOptions['threshold']): Promise<Reduction> =>
-    cosineReduction(original, analysis, moments.all, threshold ?? 0.99, blas);
+  const attempt = (threshold: CondenseOptions['threshold'], observe?: AbsorptionObserver): Promise<Reduction> =>
+    cosineReduction(original, analysis, moments.all, threshold ?? 0.99, blas, observe);
   const finish = async (threshold: CondenseOptions['threshold']): Promise<Reduced> => {
-    const cut = await applyCut(original, await attempt(threshold));
+    const folded = options.details === true ? new FoldedChannels(moments.all) : undefined;
+    const reduction = await attempt(threshold, folded?.observe);
+    const cut = await applyCut(original, reduction);
+    const fates = folded && { keep: reduction.keep, folded: folded.into, turned: new Set<number>() };
     const how = typeof threshold === 'number' ? [`threshold ${threshold.toPrecision(4)}`] : [];
     return {
       model: cut.changed ? cut.model : prepared.input,
       passes: [...cut.passes, { name: 'cosine-thresholds', changed: cut.changed, notes: how }],
       warnings: [],
+      ...(fates === undefined ? {} : { layers: layerDetails(analysis.spaces, moments.all, { fates }) }),
     };
   };
   if (options.threshold !== undefined || (limits.length === 0 && options.maxError === undefined))

@@ -5,8 +5,11 @@ import { WidthCost } from '../plan/cost.js';
 import { unreachable } from '../plan/limits.js';
 import type { Rounding } from '../plan/planner.js';
 import { describeSpace, PLAN_VERSION, widthsOf, type Plan } from '../plan/plan.js';
+import type { WidthCurve } from '../plan/search.js';
+import type { LayerDetail } from '../report/details.js';
 import { acceptanceOf } from './acceptance.js';
 import { limitsOf } from './budget.js';
+import { layerDetails } from './layer-details.js';
 import type { CondenseOptions } from './options.js';
 import { ALL_FOLDS, type Prepared } from './prepare.js';
 import type { Reduced } from './reduced.js';
@@ -39,8 +42,14 @@ export async function reduceBySpan(plain: Prepared, options: CondenseOptions): P
 
   const given = options.plan === undefined ? undefined : widthsOf(options.plan, analysis.spaces);
   const span = await SpanModel.open(prepared, options, fixed);
+  const layersOf = (widths: Int32Array, curves?: readonly WidthCurve[]): Promise<Pick<Reduced, 'layers'>> =>
+    options.details === true ? detailsOfSpan(span, widths, curves) : Promise.resolve({});
   if (given !== undefined)
-    return { ...((await span.build(given, ALL_FOLDS)) ?? untouched(prepared, [])), plan: planOf(prepared, given) };
+    return {
+      ...((await span.build(given, ALL_FOLDS)) ?? untouched(prepared, [])),
+      plan: planOf(prepared, given),
+      ...(await layersOf(given)),
+    };
   const search = await WidthSearch.open(span, cost, fixed, await roundingOf(options), options.trials);
   if (options.speedup !== undefined) {
     const speed = await SpeedSearch.open(prepared, options, options.speedup, cost);
@@ -58,7 +67,17 @@ export async function reduceBySpan(plain: Prepared, options: CondenseOptions): P
     predictedNrmse: search.predicted(found.widths),
     ...(found.error === undefined ? {} : { validationNrmse: found.error }),
   };
-  return { ...reduced, plan };
+  return { ...reduced, plan, ...(await layersOf(found.widths, search.curves)) };
+}
+
+/** The layers at these widths, as the report draws them. */
+export async function detailsOfSpan(
+  span: SpanModel,
+  widths: Int32Array,
+  curves: readonly WidthCurve[] = [],
+): Promise<{ readonly layers: readonly LayerDetail[] }> {
+  const fates = await span.fates(widths);
+  return { layers: layerDetails(span.prepared.analysis.spaces, span.moments.all, { curves, fates }) };
 }
 
 /** The consumers in the views in which `span` reads them, and what models of these spaces cost. */

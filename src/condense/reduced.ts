@@ -4,6 +4,7 @@ import type { DataNote } from '../diagnostics/calibration.js';
 import { deleteNewlyDead } from '../graph/edit.js';
 import type { Model } from '../graph/ir.js';
 import type { Plan } from '../plan/plan.js';
+import type { LayerDetail } from '../report/details.js';
 import type { TrainingReport } from '../report/training-report.js';
 import { cutChannels, type Reduction } from '../../passes/cut-channels.js';
 
@@ -23,6 +24,8 @@ export interface Reduced {
   readonly plan?: Plan;
   /** One for each round of training. */
   readonly training?: readonly TrainingReport[];
+  /** Where details were asked for. */
+  readonly layers?: readonly LayerDetail[];
 }
 
 /** Cuts, and deletes what the cut left without a reader. */

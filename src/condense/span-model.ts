@@ -4,7 +4,7 @@ import { keepMask } from '../channels/keep.js';
 import { beforePooling } from '../channels/pooled-inputs.js';
 import { condensingSites, sitesOf, withConsumers, type Site } from '../channels/sites.js';
 import { label } from '../channels/tracker.js';
-import type { ChannelAnalysis, Consumer } from '../channels/types.js';
+import type { ChannelAnalysis, ChannelSpace, Consumer } from '../channels/types.js';
 import { overfitted, type DataNote } from '../diagnostics/calibration.js';
 import type { Model } from '../graph/ir.js';
 import { widthCurve } from '../plan/curves.js';
@@ -14,6 +14,7 @@ import type { Blas } from '../runtime/blas.js';
 import { absorptionRidge, plenty, validatedRidge } from '../select/absorption-ridge.js';
 import { chooseChannels, orderSpace, type OrderedSpace } from '../select/ordered-space.js';
 import { refitInSequence } from '../../passes/refit.js';
+import { FoldedChannels, type ChannelFates } from './folded-channels.js';
 import { collectModelMoments, type ModelMoments } from './model-moments.js';
 import type { CondenseOptions } from './options.js';
 import { ALL_FOLDS, batchesOf, type Prepared } from './prepare.js';
@@ -167,6 +168,17 @@ export class SpanModel {
       { name: refitInSequence.name, changed: refit.changed, notes: refit.notes },
     ];
     return { model: refit.model, passes, warnings };
+  }
+
+  /** What becomes of every channel at these widths. */
+  async fates(widths: ArrayLike<number>): Promise<ChannelFates> {
+    const { analysis, blas } = this.prepared;
+    const turn = ({ id, channels }: ChannelSpace): boolean => widths[id]! < channels.length;
+    const { model, moments } = await this.bases.with(turn);
+    const keep = keepMask(analysis, await this.choose(widths));
+    const folded = new FoldedChannels(moments.all);
+    await spanReduction(model, analysis, keep, moments.all, blas, this.ridge, folded.observe);
+    return { keep, folded: folded.into, turned: this.bases.turned(turn) };
   }
 
   /** The channels that stay, by space; what was chosen once for a width is not chosen again. */

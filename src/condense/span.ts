@@ -8,7 +8,7 @@ import type { ChannelAnalysis } from '../channels/types.js';
 import type { Model } from '../graph/ir.js';
 import type { Blas } from '../runtime/blas.js';
 import { absorbSite } from '../select/span.js';
-import { absorbAll } from './absorb.js';
+import { absorbAll, type AbsorptionObserver } from './absorb.js';
 import type { Reduction } from '../../passes/cut-channels.js';
 
 /** The reduction that keeps some channels and absorbs the others by least squares. */
@@ -19,6 +19,7 @@ export async function spanReduction(
   moments: (site: Site) => Moments,
   blas: Blas,
   ridge?: (site: Site) => number,
+  observe?: AbsorptionObserver,
 ): Promise<Reduction> {
   return {
     analysis,
@@ -29,6 +30,7 @@ export async function spanReduction(
       keep,
       (site) => absorbSite(site, keep, moments(site), blas, ridge?.(site)),
       blas,
+      observe,
     ),
   };
 }

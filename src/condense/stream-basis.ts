@@ -43,6 +43,11 @@ export class StreamBasis {
     return new StreamBasis(model, analysis, moments, rotations);
   }
 
+  /** The spaces among those for which `turn` holds that have another basis then. */
+  turned(turn: (space: ChannelSpace) => boolean): ReadonlySet<number> {
+    return new Set(this.rotations.filter(({ space }) => turn(space)).map(({ space }) => space.id));
+  }
+
   /** The model with those streams turned for which `turn` holds. */
   async with(turn: (space: ChannelSpace) => boolean): Promise<Basis> {
     const chosen = this.rotations.filter(({ space }) => turn(space));

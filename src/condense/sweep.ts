@@ -6,6 +6,7 @@ import { readModel } from '../onnx/index.js';
 import { kneeOf } from '../plan/knee.js';
 import type { Limit } from '../plan/limits.js';
 import type { Plan } from '../plan/plan.js';
+import type { ReportDetails } from '../report/details.js';
 import type { LatencyReport } from '../report/report.js';
 import type { SweepPoint, SweepReport } from '../report/sweep-report.js';
 import { Blas } from '../runtime/blas.js';
@@ -13,9 +14,11 @@ import { encodedBytes } from './budget.js';
 import { checkOptions } from './check-options.js';
 import { Clock } from './clock.js';
 import { finish, withNodes, type Condensed } from './finish.js';
+import { layerDetails } from './layer-details.js';
 import type { CondenseOptions } from './options.js';
+import { networkOutline } from './outline.js';
 import { ALL_FOLDS, prepare, type Prepared } from './prepare.js';
-import { planOf, roundingOf, viewedForSpan } from './reduce-span.js';
+import { detailsOfSpan, planOf, roundingOf, viewedForSpan } from './reduce-span.js';
 import { withSharedConstants, type Reduced } from './reduced.js';
 import { measureSpeed } from './speed.js';
 import { SpanModel } from './span-model.js';
@@ -52,6 +55,8 @@ export interface Sweep {
   readonly report: SweepReport;
   /** The model that was picked, as {@link condense} gives it. Undefined where none was asked for, or none passes the check. */
   readonly picked?: Condensed;
+  /** What {@link htmlReport} shows beside the report; only with `details`, and of the input where no model was picked. */
+  readonly details?: ReportDetails;
 }
 
 const POINTS = 12;
@@ -68,7 +73,7 @@ const SECONDS = 1;
  * @throws CondenseError for wrong options, data or models (exit codes 2 and 4), and where nothing can be removed (5)
  */
 export async function sweep(model: Model | string, options: SweepOptions): Promise<Sweep> {
-  const { points: count = POINTS, pick, latencyBatch, ...condenseOptions } = options;
+  const { points: count = POINTS, pick, latencyBatch, details: wanted = false, ...condenseOptions } = options;
   checkOptions(condenseOptions);
   // Said before the work; fewer points than asked for may come out of it.
   if (typeof pick === 'number' && pick > count) raise(pointUnknown(pick, count));
@@ -92,11 +97,15 @@ export async function sweep(model: Model | string, options: SweepOptions): Promi
     const search = await clock.timed('curves', async () =>
       WidthSearch.open(span, cost, fixed, await roundingOf(condenseOptions), condenseOptions.trials ?? 0),
     );
-    const make = async (plan: Plan, widths: Int32Array): Promise<Condensed> => {
+    const make = async (plan: Plan, widths: Int32Array, details: boolean): Promise<Condensed> => {
       const built = await span.build(widths, ALL_FOLDS);
-      const reduced: Reduced = { ...(built ?? { model: prepared.input, passes: [], warnings: [] }), plan };
+      const reduced: Reduced = {
+        ...(built ?? { model: prepared.input, passes: [], warnings: [] }),
+        plan,
+        ...(details ? await detailsOfSpan(span, widths, search.curves) : {}),
+      };
       // Provenance names the widths themselves: they do not depend on what else was tried.
-      const settings = { ...condenseOptions, plan };
+      const settings = { ...condenseOptions, plan, details };
       return finish(input, prepared, withSharedConstants(prepared, reduced), settings, new Clock(), count);
     };
 
@@ -110,7 +119,7 @@ export async function sweep(model: Model | string, options: SweepOptions): Promi
       if (widthsOf.at(-1)?.every((w, i) => w === widths[i]) === true) continue;
       widthsOf.push(widths);
       const plan: Plan = { ...planOf(prepared, widths), predictedNrmse: search.predicted(widths) };
-      const { model: made, report } = await make(plan, widths);
+      const { model: made, report } = await make(plan, widths, false);
       points.push({
         ...pointOf(points.length + 1, plan, report, full, encodedBytes(made)),
         ...(latencyBatch === undefined ? {} : { latency: await speedOf(prepared, made, latencyBatch) }),
@@ -119,7 +128,9 @@ export async function sweep(model: Model | string, options: SweepOptions): Promi
     }
     const index = indexOf(points, pick);
     const picked =
-      index === undefined ? undefined : await clock.timed('pick', () => make(points[index]!.plan, widthsOf[index]!));
+      index === undefined
+        ? undefined
+        : await clock.timed('pick', () => make(points[index]!.plan, widthsOf[index]!, wanted));
     const { fitData, folds, checkRows } = prepared.data;
     const report: SweepReport = {
       schemaVersion: 1,
@@ -130,7 +141,17 @@ export async function sweep(model: Model | string, options: SweepOptions): Promi
       warnings: [...fitData.notes, ...warnings.filter((w) => !fitData.notes.some((n) => n.code === w.code))],
       seconds: clock.seconds(),
     };
-    return { report, ...(picked === undefined ? {} : { picked }) };
+    const details = !wanted
+      ? undefined
+      : (picked?.details ?? {
+          network: networkOutline({ model: prepared.original, shapes: prepared.shapes }, undefined, prepared.analysis),
+          layers: layerDetails(prepared.analysis.spaces, span.moments.all, { curves: search.curves }),
+        });
+    return {
+      report,
+      ...(picked === undefined ? {} : { picked }),
+      ...(details === undefined ? {} : { details }),
+    };
   } finally {
     await blas.release();
   }

@@ -1,15 +1,19 @@
-import { loadDataset } from '../calibration/dataset.js';
+import { loadDataset, type Dataset } from '../calibration/dataset.js';
 import { raise } from '../diagnostics/diagnostic.js';
 import { interfacesDiffer } from '../diagnostics/verify.js';
 import type { Model } from '../graph/ir.js';
 import { readModel } from '../onnx/index.js';
 import { resolveProvider, type ProviderChoice } from '../runtime/providers.js';
+import type { SessionOptions } from '../runtime/session.js';
+import type { ReportDetails } from '../report/details.js';
 import { compareModels } from '../verify/compare-models.js';
 import { judgementOf } from '../verify/metric-module.js';
+import { OutputSampler } from '../verify/output-sampler.js';
 import type { VerificationReport } from '../verify/report-types.js';
 import { rolloutOf, type RolloutOptions } from '../verify/rollout.js';
 import { checkOutputNames } from './names.js';
 import type { CondenseOptions } from './options.js';
+import { pairDetails } from './pair-details.js';
 import { dataInputs } from './prepare.js';
 
 /** Options of {@link verify}. */
@@ -27,6 +31,13 @@ export interface VerifyOptions extends RolloutOptions {
   readonly onProgress?: CondenseOptions['onProgress'];
 }
 
+/** What {@link verifyInDetail} gives back. */
+export interface Verified {
+  readonly report: VerificationReport;
+  /** What {@link htmlReport} shows beside the report. */
+  readonly details: ReportDetails;
+}
+
 /**
  * Compares two models with the same inputs and outputs on data that neither was made from.
  * @throws CondenseError when their interfaces differ or the data does not fit
@@ -36,6 +47,32 @@ export async function verify(
   candidate: Model | string,
   options: VerifyOptions,
 ): Promise<VerificationReport> {
+  return (await compared(reference, candidate, options, undefined)).report;
+}
+
+/** The same with what {@link htmlReport} draws: samples of the outputs, the worst rows, both networks, and how fast they are. */
+export async function verifyInDetail(
+  reference: Model | string,
+  candidate: Model | string,
+  options: VerifyOptions,
+): Promise<Verified> {
+  const sampler = new OutputSampler();
+  const { a, b, dataset, session, report } = await compared(reference, candidate, options, sampler);
+  return { report, details: await pairDetails(a, b, dataset, session, sampler) };
+}
+
+async function compared(
+  reference: Model | string,
+  candidate: Model | string,
+  options: VerifyOptions,
+  sampler: OutputSampler | undefined,
+): Promise<{
+  readonly a: Model;
+  readonly b: Model;
+  readonly dataset: Dataset;
+  readonly session: SessionOptions;
+  readonly report: VerificationReport;
+}> {
   const [a, b] = [
     typeof reference === 'string' ? await readModel(reference) : reference,
     typeof candidate === 'string' ? await readModel(candidate) : candidate,
@@ -45,10 +82,10 @@ export async function verify(
   checkOutputNames(a, options.classes);
   const dataset = await loadDataset(options.data, dataInputs(a), { maxRows: options.maxRows, images: options.images });
   const { provider } = await resolveProvider(options.provider ?? 'cpu');
-  const session = { provider };
+  const session: SessionOptions = { provider };
   const rollout = await rolloutOf(options, a, dataset, session);
   const rows = Int32Array.from({ length: dataset.rows }, (_, i) => i);
-  return compareModels(a, b, dataset, rows, {
+  const report = await compareModels(a, b, dataset, rows, {
     session,
     batch: dataset.fixedBatch ?? options.batch ?? 256,
     ...judgement,
@@ -57,9 +94,11 @@ export async function verify(
     rowTolerance: options.rowTolerance,
     classes: options.classes ?? [],
     farthest: undefined,
+    sampler,
     onRows: (done, total) => options.onProgress?.({ stage: 'verify', message: 'rows', done, total }),
     onSteps: (done, total) => options.onProgress?.({ stage: 'verify', message: 'steps of the rollout', done, total }),
   });
+  return { a, b, dataset, session, report };
 }
 
 /** Two models that take and give the same. @throws CondenseError */

@@ -46,7 +46,8 @@ export class WidthSearch {
   private constructor(
     private readonly span: SpanModel,
     private readonly cost: WidthCost,
-    private readonly curves: readonly WidthCurve[],
+    /** Predicted error by width, by space. */
+    readonly curves: readonly WidthCurve[],
     /** By space: widths are multiples of it, or full. */
     readonly steps: readonly number[],
     /** Models that may be made for one search. */

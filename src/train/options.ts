@@ -3,6 +3,9 @@ import type { Augmentation } from './augmentation.js';
 /** How the error of outputs counts; `auto`: `kl` for class scores, else `squared`. */
 export type LossChoice = 'auto' | 'squared' | 'huber' | 'kl';
 
+/** The default of `seed`. */
+export const DEFAULT_SEED = 1;
+
 /** How a student learns from its teacher. Every one has the same meaning as the CLI option of that name. */
 export interface LearningOptions {
   /** Rows of a step. Default 256; a graph with a fixed batch has only that. */

@@ -4,8 +4,9 @@ import type { Model } from '../graph/ir.js';
 import { withSession, type SessionOptions } from '../runtime/session.js';
 import { ALPHA, exceedanceBound } from './bounds.js';
 import { CollectedOutputs } from './collected-rows.js';
-import { judge } from './gate.js';
+import { checksOf, judge } from './gate.js';
 import { OutputComparison } from './output-comparison.js';
+import type { OutputSampler } from './output-sampler.js';
 import { SAMPLE_ASSUMPTION, type VerificationReport } from './report-types.js';
 import { rollOut, type Rollout } from './rollout.js';
 import { firstRows, runFeeds } from './row-runs.js';
@@ -33,6 +34,8 @@ export interface ComparisonOptions {
   readonly farthest: Int32Array | undefined;
   /** How many candidates were checked on these rows; they share the chance of being wrong. */
   readonly candidates?: number;
+  /** Gathers what a picture of the differences needs; nothing is gathered without it. */
+  readonly sampler?: OutputSampler | undefined;
   readonly onRows?: (done: number, total: number) => void;
   /** Told of the steps of a rollout. */
   readonly onSteps?: (done: number, total: number) => void;
@@ -79,7 +82,9 @@ export async function compareModels(
           let comparison = comparisons.get(name);
           if (comparison === undefined) comparisons.set(name, (comparison = new OutputComparison(name)));
           const other = right.get(name);
-          if (other !== undefined) comparison.add(array, other, part.length);
+          if (other === undefined) continue;
+          comparison.add(array, other, part.length);
+          options.sampler?.add(name, array, other, part.length / rows.length);
         }
         collected?.a.add(left);
         collected?.b.add(right);
@@ -103,7 +108,15 @@ export async function compareModels(
         rollout === undefined || [...comparisons.values()].some((c) => c.differsInShape)
           ? null
           : await rollOut({ original: a, reduced: b }, dataset, rows, rollout, { batch, onSteps });
-      return { ...report([...comparisons.values()], rows.length, batchOne, score, options), rollout: stepped };
+      const judged = report([...comparisons.values()], rows.length, batchOne, score, options);
+      await options.sampler?.finish([...comparisons.values()], judged.outputs, {
+        rows,
+        dataset,
+        batch: options.batch,
+        limits: (figures) => checksOf(figures, options.tolerance, options.exact),
+        run: async (feeds) => [await a.run(feeds), await b.run(feeds)],
+      });
+      return { ...judged, rollout: stepped };
     }),
   );
 }

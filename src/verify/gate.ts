@@ -10,6 +10,17 @@ export interface GateFailure {
   readonly limit: number;
 }
 
+/** A figure of one output beside the limit that it is held against. */
+export interface GateCheck {
+  readonly output: string;
+  readonly measure: ToleranceKey;
+  readonly value: number;
+  readonly limit: number;
+  /** Whether the limit is an upper one, of an error, or a lower one, of a likeness. */
+  readonly kind: 'at-most' | 'at-least';
+  readonly passed: boolean;
+}
+
 export interface GateVerdict {
   readonly passed: boolean;
   readonly failures: readonly GateFailure[];
@@ -40,17 +51,13 @@ export function judge(
       failures.push({ output: figures.output, measure: 'shape', value: null, limit: 0 });
     if (figures.nonFinite > 0)
       failures.push({ output: figures.output, measure: 'NaN or Inf', value: figures.nonFinite, limit: 0 });
-    for (const [key, limit] of explicit ?? defaultTolerance(figures, exact)) {
-      const { figure, kind } = TOLERANCE_KEYS[key];
-      const value = figure(figures);
-      if (value === null) continue;
-      const before = needed.get(key);
+    for (const { output, measure, value, limit, kind, passed } of checksOf(figures, explicit, exact)) {
+      const before = needed.get(measure);
       needed.set(
-        key,
+        measure,
         before === undefined ? value : kind === 'at-most' ? Math.max(before, value) : Math.min(before, value),
       );
-      if (kind === 'at-most' ? !(value <= limit) : !(value >= limit))
-        failures.push({ output: figures.output, measure: key, value, limit });
+      if (!passed) failures.push({ output, measure, value, limit });
     }
   }
   if (score !== undefined) failures.push(...scoreFailure(score));
@@ -61,6 +68,17 @@ export function judge(
     ? ''
     : [...passing, ...(score === undefined ? [] : [`score=${smallestChange(score)}`])].join(',');
   return { passed: failures.length === 0, failures, smallestPassing };
+}
+
+/** The limits that hold for one output; a measure that it does not have is passed over. */
+export function checksOf(figures: OutputFigures, explicit: Tolerance | undefined, exact: boolean): GateCheck[] {
+  return [...(explicit ?? defaultTolerance(figures, exact))].flatMap(([measure, limit]) => {
+    const { figure, kind } = TOLERANCE_KEYS[measure];
+    const value = figure(figures);
+    if (value === null) return [];
+    const passed = kind === 'at-most' ? value <= limit : value >= limit;
+    return [{ output: figures.output, measure, value, limit, kind, passed }];
+  });
 }
 
 /** The score as a failure, where it lost more than it may; its limit is the worst score that was allowed. */

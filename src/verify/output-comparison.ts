@@ -220,6 +220,12 @@ export class OutputComparison {
     };
   }
 
+  /** Mean and standard deviation of the reference: of each column, or of all elements. */
+  spread(): { readonly mean: Float64Array; readonly deviation: Float64Array } {
+    const variance = this.m2.map((v) => v / Math.max(this.count, 1));
+    return { mean: this.mean, deviation: variance.map((v) => (v > CONSTANT ? Math.sqrt(v) : 0)) };
+  }
+
   /**
    * Mean squared standardised error of each row over this output's elements (columns of no variance left out), or undefined where the output
    * has no rows of its own.
@@ -243,7 +249,8 @@ export class OutputComparison {
   }
 }
 
-function numbers(array: NumericArray): ArrayLike<number> {
+/** The elements as numbers. */
+export function numbers(array: NumericArray): ArrayLike<number> {
   const { data, dtype } = array;
   if (Array.isArray(data)) return Float64Array.from(data, hashText);
   if (data instanceof BigInt64Array || data instanceof BigUint64Array) return Float64Array.from(data, Number);

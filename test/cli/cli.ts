@@ -98,7 +98,7 @@ function builtMain(): string {
   const built = statSync(file).mtimeMs;
   for (const folder of ['src', 'passes']) {
     for (const name of readdirSync(path.join(repoRoot, folder), { recursive: true, encoding: 'utf8' })) {
-      if (name.endsWith('.ts') && statSync(path.join(repoRoot, folder, name)).mtimeMs > built)
+      if (/\.(ts|js|css)$/.test(name) && statSync(path.join(repoRoot, folder, name)).mtimeMs > built)
         throw new Error(`${folder}/${name} is newer than dist: run 'npm run build' first`);
     }
   }
