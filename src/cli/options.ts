@@ -621,8 +621,7 @@ export const OPTIONS: readonly OptionSpec[] = [
     flags: '--metric <file.mjs>',
     group: 'check',
     common: true,
-    description:
-      'an ES module exporting score(outputs, feeds, labels): a measure of your own, reported before and after',
+    description: 'a module exporting score(outputs, feeds, labels): a measure of your own',
     commands: CHECKING,
   },
   {
@@ -764,7 +763,7 @@ export const OPTIONS: readonly OptionSpec[] = [
     flags: '--report <file.html>',
     group: 'report',
     common: true,
-    description: 'a page about the run in one file: verdict, network, every layer, outputs, and how to repeat it',
+    description: 'a page about the run: verdict, network, layers, outputs, how to repeat it',
     commands: [...CHECKING, 'inspect'],
   },
   {

@@ -128,7 +128,7 @@ describe('files', () => {
   it.each([
     ['missing.npz', 'DATA_NOT_FOUND'],
     ['x=missing.npy', 'DATA_NOT_FOUND'],
-    ['data.csv', 'DATA_UNKNOWN_FORMAT'],
+    ['data.xls', 'DATA_UNKNOWN_FORMAT'],
     ['folder.npz', 'DATA_UNREADABLE'],
   ])('%s: %s', async (name, code) => {
     const folder = newFolder();
