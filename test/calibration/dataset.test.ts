@@ -132,7 +132,7 @@ describe('files', () => {
     ['folder.npz', 'DATA_UNREADABLE'],
   ])('%s: %s', async (name, code) => {
     const folder = newFolder();
-    writeFileSync(path.join(folder, 'data.csv'), '1,2');
+    writeFileSync(path.join(folder, 'data.xls'), '1,2');
     mkdirSync(path.join(folder, 'folder.npz'));
     const spec = name.includes('=') ? name : path.join(folder, name);
     const diagnostic = await refusal([spec], [X]);
