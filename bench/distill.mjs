@@ -89,7 +89,7 @@ async function measure(run) {
   const judged = await rowsFor(model, [dataOf(entry, 'test')]);
   const before = await outputsFor(model, judged, 1024);
   const measureOf = (outputs) =>
-    entry.metric === undefined ? null : METRICS[entry.metric.kind](entry.metric, outputs, judged);
+    METRICS[entry.metric?.kind] === undefined ? null : METRICS[entry.metric.kind](entry.metric, outputs, judged);
   const figures = async ({ model: made, report }) => {
     const outputs = await outputsFor(made, judged, 1024);
     const [first] = report.verification.outputs;

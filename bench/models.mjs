@@ -11,7 +11,7 @@ import { agreement, labelsOfFolder, METRICS, outputsFor, rowsFor } from './evalu
 import { writeMeasured } from './measured-document.mjs';
 
 const RUNS = [
-  ...[0.7, 0.5, 0.15].map((ratio) => ({ name: 'mobilenetv2-cifar10', ratio })),
+  ...[0.7, 0.5, 0.15, 0.115].map((ratio) => ({ name: 'mobilenetv2-cifar10', ratio })),
   ...[0.7, 0.5].map((ratio) => ({ name: 'mobilenetv2-imagenet', ratio })),
   ...[
     ...['mlperf-resnet8', 'mlperf-vww-mobilenetv1', 'mlperf-kws-dscnn', 'mlperf-ad-autoencoder', 'phasenet'],
