@@ -25,7 +25,7 @@ const RUNS = [
     name: 'h2-combustion',
     ratio,
     budget: () => ({ keepParams: ratio }),
-    learning: { distill: { steps: 80000 } },
+    learning: { distill: { steps: 160000 } },
   })),
   ...[0.417, 0.2, 0.1].map((ratio) => ({
     name: 'drm19',
