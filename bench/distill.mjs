@@ -21,11 +21,14 @@ const insideBlocks = (share) => (model) => {
   return { include, keep: new Map(include.map((node) => [node, { ratio: share }])) };
 };
 const RUNS = [
-  ...[0.043, 0.02].map((ratio) => ({
+  ...[
+    [0.043, 160000],
+    [0.02, 80000],
+  ].map(([ratio, steps]) => ({
     name: 'h2-combustion',
     ratio,
     budget: () => ({ keepParams: ratio }),
-    learning: { distill: { steps: 160000 } },
+    learning: { distill: { steps } },
   })),
   ...[0.417, 0.2, 0.1].map((ratio) => ({
     name: 'drm19',
