@@ -56,13 +56,13 @@ async function measure({ name, batch, most }) {
   const fit = Int32Array.from({ length: Math.min(data.rows, 4 * batch) }, (_, i) => i);
   const rows = new TrainingRows(data, fit, undefined, 1);
   const output = model.graph.outputs[0].name;
-  const targets = await Targets.open(model, [output], rows, fit, 1e9, CPU);
+  const targets = await Targets.open(model, [output], rows, fit, { memory: 1e9, rowsPerRun: batch }, CPU);
   const deviations = (await targets.deviations([output])).get(output);
   const feeds = gatherRows(data, fit.slice(0, batch));
   const graph = trainingGraph(model, await probeShapes(model, feeds, CPU), [
     { kind: 'squared', output, deviations, weight: 1 },
   ]);
-  const learner = await Learner.open(model, graph, { rows, targets }, CPU, { clip: 1 });
+  const learner = await Learner.open(model, graph, { rows, targets }, CPU, { clip: 1, rowsPerRun: batch });
   const order = new RowOrder(fit, batch, 1);
   const plain = await Session.open(model, CPU);
   let step = 0;

@@ -383,7 +383,7 @@ export const OPTIONS: readonly OptionSpec[] = [
     key: 'trainBatch',
     flags: '--train-batch <n>',
     group: 'learning',
-    description: 'rows of a step of learning (default 256)',
+    description: 'rows of a step of learning (default 256, or fewer by --memory)',
     parse: positiveInteger('--train-batch'),
     commands: LEARNING,
   },

@@ -14,13 +14,15 @@ import type { WantedLoss } from '../train/train.js';
 import { LAYERS, trainableWeights } from '../train/training-graph.js';
 import { distillation } from '../../passes/distill.js';
 import type { CondenseOptions } from './options.js';
-import type { CalibrationRows } from './prepare.js';
+import { rowsPerRun, type CalibrationRows } from './prepare.js';
 import type { PassNote } from './reduced.js';
 import { VALIDATION } from './trial-rows.js';
 
 const BATCH = 256;
 const CLIP = 1;
 const TEMPERATURE = 3;
+/** Most rows of a run without a gradient. */
+const MOST_ROWS = 1024;
 /** Share of the memory that the teacher's outputs may take. */
 const TARGET_SHARE = 1 / 4;
 /** Validation rows that choose the best weights, as a share of all rows, and at least; the rest of the validation fold is learned from. */
@@ -45,14 +47,15 @@ export async function learn(
   student: Model,
   { fitData, folds }: Pick<CalibrationRows, 'fitData' | 'folds'>,
   length: TrainingLength,
-  options: LearningOptions & Pick<CondenseOptions, 'classes' | 'memory' | 'onProgress'>,
+  options: LearningOptions & Pick<CondenseOptions, 'classes' | 'onProgress'>,
   { session, memory }: { readonly session: SessionOptions; readonly memory: number },
 ): Promise<Learned> {
   const started = performance.now();
   checkAugmentation(options, fitData.inputs);
+  const probed = fitData.fixedBatch ?? 1;
   const feeds = gatherRows(
     fitData,
-    Int32Array.from({ length: fitData.fixedBatch ?? 1 }, (_, i) => i),
+    Int32Array.from({ length: probed }, (_, i) => i),
   );
   const [of, to] = [await probeShapes(teacher, feeds, session), await probeShapes(student, feeds, session)];
   const losses = lossesOf(teacher, student, [of, to], options);
@@ -62,7 +65,10 @@ export async function learn(
   const count = Math.min(held.length, Math.max(LEAST_VALIDATION, Math.round(VALIDATION_SHARE * total)));
   const validation = held.subarray(0, count);
   const fit = Int32Array.from(folds.flatMap((fold, i) => [...(i === VALIDATION ? fold.subarray(count) : fold)]));
-  const batch = Math.min(fitData.fixedBatch ?? options.trainBatch ?? BATCH, fit.length);
+  const batch = Math.min(
+    fitData.fixedBatch ?? options.trainBatch ?? Math.min(BATCH, rowsPerRun(to, probed, memory)),
+    fit.length,
+  );
   const { changed, notes, model, trained } = await distillation.run(student, {
     teacher,
     data: fitData,
@@ -71,6 +77,7 @@ export async function learn(
     length,
     losses,
     batch,
+    rowsPerRun: Math.min(MOST_ROWS, rowsPerRun(of, probed, memory)),
     rate: options.learningRate,
     weightDecay: options.weightDecay ?? 0,
     clip: options.clip ?? CLIP,

@@ -186,7 +186,8 @@ function groupingOf(data: Dataset, group: CondenseOptions['group']): Grouping {
   return { kind: 'key', values: Array.from({ length: data.rows }, (_, i) => array.data[i * width]!) };
 }
 
-function rowsPerRun(shapes: ReadonlyMap<string, readonly number[]>, probed: number, memory: number): number {
+/** Rows whose values take a part of the memory. @param probed rows that the shapes are for */
+export function rowsPerRun(shapes: ReadonlyMap<string, readonly number[]>, probed: number, memory: number): number {
   let elements = 0;
   for (const dims of shapes.values()) elements += elementCount(dims);
   const bytes = (elements / probed) * 4;

@@ -5,6 +5,8 @@
 import { gatherRows, type Dataset, type DatasetInput } from '../calibration/dataset.js';
 import { randomNumbers } from '../calibration/random.js';
 import type { Feeds, NumericArray } from '../graph/feeds.js';
+import { ColumnSpread } from '../linalg/column-spread.js';
+import { takeRows } from '../calibration/rows.js';
 
 /** How rows are changed. */
 export interface Augmentation {
@@ -41,7 +43,8 @@ export class TrainingRows {
     private readonly seed: number,
   ) {
     if (augmentation?.noise === undefined && augmentation?.mix === undefined) return;
-    for (const input of data.inputs) if (isVector(input)) this.deviations.set(input, columnDeviations(input, fit));
+    for (const input of data.inputs)
+      if (isVector(input)) this.deviations.set(input, columnDeviations(input.array, fit));
   }
 
   /** How many forms a row has, itself included. */
@@ -165,13 +168,8 @@ function normal(next: () => number): number {
   return Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
 }
 
-function columnDeviations({ array }: DatasetInput, rows: Int32Array): Float64Array {
-  const width = array.dims[1]!;
-  const data = array.data as Float32Array;
-  const mean = new Float64Array(width);
-  const square = new Float64Array(width);
-  for (const row of rows) for (let j = 0; j < width; j++) mean[j]! += data[row * width + j]! / rows.length;
-  for (const row of rows)
-    for (let j = 0; j < width; j++) square[j]! += (data[row * width + j]! - mean[j]!) ** 2 / rows.length;
-  return square.map(Math.sqrt);
+function columnDeviations(array: NumericArray, rows: Int32Array): Float64Array {
+  const spread = new ColumnSpread(array.dims[1]!);
+  spread.add(takeRows(array, 0, rows).data as Float32Array);
+  return spread.deviations();
 }

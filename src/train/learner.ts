@@ -8,9 +8,6 @@ import type { TrainingRows } from './augmentation.js';
 import type { Targets } from './targets.js';
 import type { TrainingGraph } from './training-graph.js';
 
-/** Rows of a run over validation rows. */
-const VALIDATION_BATCH = 1024;
-
 /** A student whose weights change from step to step. */
 export class Learner {
   /** Values of the weights, in the order of their names. */
@@ -25,6 +22,7 @@ export class Learner {
     private readonly evaluation: Session,
     private readonly rows: TrainingRows,
     private readonly targets: Targets,
+    private readonly rowsPerRun: number,
     options: AdamOptions,
   ) {
     this.names = [...graph.weights.keys()];
@@ -37,11 +35,11 @@ export class Learner {
     graph: TrainingGraph,
     { rows, targets }: { readonly rows: TrainingRows; readonly targets: Targets },
     session: SessionOptions,
-    options: AdamOptions,
+    options: AdamOptions & { readonly rowsPerRun: number },
   ): Promise<Learner> {
     const training = await Session.open(graph.model, session);
     const evaluation = await Session.open(graph.evaluation, session);
-    return new Learner(student, graph, training, evaluation, rows, targets, options);
+    return new Learner(student, graph, training, evaluation, rows, targets, options.rowsPerRun, options);
   }
 
   /** One step on some rows in a variant. @returns the loss before it; not finite where training has gone astray, and then nothing has changed */
@@ -57,7 +55,7 @@ export class Learner {
   /** The mean loss on rows as they are; NaN without rows. */
   async loss(rows: Int32Array): Promise<number> {
     const { fixedBatch } = this.rows.data;
-    const step = fixedBatch ?? VALIDATION_BATCH;
+    const step = fixedBatch ?? this.rowsPerRun;
     let [sum, count] = [0, 0];
     for (let start = 0; start + (fixedBatch ?? 1) <= rows.length; start += step) {
       const part = rows.subarray(start, start + step);

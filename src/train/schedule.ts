@@ -20,6 +20,7 @@ export function rateAt(step: number, done: number, steps: number, rate: number):
 /** How far a training is. */
 export class Progress {
   private readonly started = performance.now();
+  private first = { steps: 0, seconds: 0 };
 
   /** @param steps of the whole training, where its length is given in steps; before: seconds that former runs of it took */
   constructor(
@@ -37,16 +38,23 @@ export class Progress {
     return 'steps' in this.length ? steps / this.length.steps : this.seconds / (60 * this.length.minutes);
   }
 
+  /** Begins with the steps: what came before them says nothing of how long one takes. @param steps those of former runs */
+  begin(steps: number): void {
+    this.first = { steps, seconds: this.seconds };
+  }
+
   /** Steps in all, as far as can be told after some of them. */
   total(steps: number): number {
     if ('steps' in this.length) return this.length.steps;
-    const done = this.done(steps);
-    return steps === 0 || done === 0 ? Infinity : Math.max(steps, Math.round(steps / done));
+    const left = Math.max(0, 60 * this.length.minutes - this.seconds);
+    const pace = (this.seconds - this.first.seconds) / (steps - this.first.steps);
+    return steps === this.first.steps ? Infinity : Math.round(steps + left / pace);
   }
 
   /** Seconds that are left, as far as can be told. */
   left(steps: number): number {
-    const done = this.done(steps);
-    return done === 0 ? Infinity : Math.max(0, (this.seconds * (1 - done)) / done);
+    if ('minutes' in this.length) return Math.max(0, 60 * this.length.minutes - this.seconds);
+    const taken = steps - this.first.steps;
+    return taken === 0 ? Infinity : ((this.seconds - this.first.seconds) / taken) * (this.length.steps - steps);
   }
 }

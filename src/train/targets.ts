@@ -2,11 +2,10 @@ import { skeleton } from '../calibration/instrument.js';
 import { takeRows } from '../calibration/rows.js';
 import type { Feeds, NumericArray } from '../graph/feeds.js';
 import type { Model } from '../graph/ir.js';
+import { ColumnSpread } from '../linalg/column-spread.js';
 import { Session, type SessionOptions } from '../runtime/session.js';
 import type { TrainingRows } from './augmentation.js';
 
-/** Rows of a run of the teacher. */
-const ROWS = 1024;
 /** Rows that the deviations of its outputs are taken from. */
 const SAMPLE = 8192;
 
@@ -30,6 +29,7 @@ export class Targets {
     private readonly session: Session,
     private readonly rows: TrainingRows,
     private readonly memory: number,
+    private readonly rowsPerRun: number,
     all: Int32Array,
   ) {
     all.forEach((row, i) => this.place.set(row, i));
@@ -40,13 +40,14 @@ export class Targets {
    * @param outputs values of the teacher that the student has to match
    * @param all rows that will be asked for
    * @param memory bytes that kept targets may take
+   * @param rowsPerRun of the teacher while deviations are taken
    */
   static async open(
     teacher: Model,
     outputs: readonly string[],
     rows: TrainingRows,
     all: Int32Array,
-    memory: number,
+    { memory, rowsPerRun }: { readonly memory: number; readonly rowsPerRun: number },
     options: SessionOptions,
   ): Promise<Targets> {
     const model = skeleton(teacher, {
@@ -61,20 +62,29 @@ export class Targets {
         })),
       outputs: outputs.map((name) => ({ name, dtype: 'float32' })),
     });
-    return new Targets(await Session.open(model, options), rows, memory, all);
+    return new Targets(await Session.open(model, options), rows, memory, rowsPerRun, all);
   }
 
   /** Standard deviations of values of the teacher on the first rows: of the columns of a matrix with more rows than columns, else of all elements as one. */
   async deviations(outputs: readonly string[]): Promise<Map<string, Float64Array>> {
     const { data } = this.rows;
-    const step = data.fixedBatch ?? ROWS;
+    const step = data.fixedBatch ?? this.rowsPerRun;
     const all = Int32Array.from(this.place.keys());
-    const parts: ReadonlyMap<string, NumericArray>[] = [];
+    const spreads = new Map<string, ColumnSpread>();
     for (let start = 0; start < SAMPLE && start + (data.fixedBatch ?? 1) <= all.length; start += step) {
       const part = all.subarray(start, start + step);
-      parts.push(await this.of(part, 0, this.rows.feeds(part, 0)));
+      const values = await this.of(part, 0, this.rows.feeds(part, 0));
+      for (const output of outputs) {
+        const { dims, data: numbers } = values.get(output)!;
+        const perColumn = dims.length === 2 && Math.min(SAMPLE, all.length) > dims[1]!;
+        const spread = spreads.get(output) ?? new ColumnSpread(perColumn ? dims[1]! : 1);
+        spread.add(numbers as Float32Array);
+        spreads.set(output, spread);
+      }
     }
-    return new Map(outputs.map((output) => [output, deviationsOf(parts.map((p) => p.get(output)!))]));
+    return new Map(
+      [...spreads].map(([output, spread]) => [output, spread.deviations().map((d) => (d > 1e-10 ? d : 0))]),
+    );
   }
 
   /**
@@ -126,17 +136,4 @@ export class Targets {
   async release(): Promise<void> {
     await this.session.release();
   }
-}
-
-function deviationsOf(parts: readonly NumericArray[]): Float64Array {
-  const { dims } = parts[0]!;
-  const count = parts.reduce((sum, p) => sum + p.data.length, 0);
-  const columns = dims.length === 2 && count / dims[1]! > dims[1]! ? dims[1]! : 1;
-  const mean = new Float64Array(columns);
-  const square = new Float64Array(columns);
-  const rows = count / columns;
-  for (const { data } of parts) (data as Float32Array).forEach((v, i) => (mean[i % columns]! += v / rows));
-  for (const { data } of parts)
-    (data as Float32Array).forEach((v, i) => (square[i % columns]! += (v - mean[i % columns]!) ** 2 / rows));
-  return square.map((s) => (s > 1e-20 ? Math.sqrt(s) : 0));
 }

@@ -25,6 +25,8 @@ export interface TrainOptions {
   readonly losses: readonly WantedLoss[];
   /** Rows of a step; a graph with a fixed batch has only that. */
   readonly batch: number;
+  /** Rows of a run without a gradient, of either model. */
+  readonly rowsPerRun: number;
   /** Largest learning rate; found by a range test when absent. */
   readonly rate?: number | undefined;
   readonly weightDecay: number;
@@ -85,7 +87,7 @@ export interface Trained {
 
 /** How often validation rows are looked at. */
 const CHECKS = 25;
-/** Share of the steps that each rate of the range test gets, and bounds of them. */
+/** Share of the training that each rate of the range test gets, and bounds of its steps. */
 const RANGE_SHARE = 1 / 100;
 const RANGE_STEPS = [10, 200] as const;
 /** How often training may go astray and start again from its best weights at half the rate. */
@@ -118,7 +120,7 @@ export async function train(
   const rows = new TrainingRows(data, fit, options.augmentation, seed);
   const outputs = losses.map((l) => l.output);
   const all = Int32Array.from([...fit, ...validation]);
-  const targets = await Targets.open(teacher, outputs, rows, all, options.memory, session);
+  const targets = await Targets.open(teacher, outputs, rows, all, options, session);
   try {
     const deviations = await targets.deviations(outputs);
     const shapes = await probeShapes(student, gatherRows(data, fit.slice(0, batch)), session);
@@ -179,10 +181,12 @@ class Training {
   /** @param from a state to go on from */
   async go(from: TrainingState | undefined, save: (state: TrainingState) => Promise<void>): Promise<void> {
     const length = this.lengthInSteps();
+    // Minutes are those of all that is done, the range test with it.
+    const progress = new Progress(length, from?.seconds);
     if (from === undefined) await this.start(length);
     else this.restore(from);
     if (this.record.end !== undefined) return;
-    const progress = new Progress(length, from?.seconds);
+    progress.begin(this.step);
     let [sum, count] = [0, 0];
     // Rounding must not move a look by a step.
     const looks = (): number => Math.floor(progress.done(this.step) * CHECKS + 1e-9);
@@ -241,11 +245,22 @@ class Training {
       this.rate = options.rate;
       return;
     }
-    const wanted = 'steps' in length ? Math.round(length.steps * RANGE_SHARE) : RANGE_STEPS[1];
-    const steps = Math.min(RANGE_STEPS[1], Math.max(RANGE_STEPS[0], wanted));
-    const points = await rangeTest(learner, this.order, validation, steps);
+    const expected = 'steps' in length ? length.steps : (60 * length.minutes) / (await this.secondsOfStep());
+    const steps = Math.min(RANGE_STEPS[1], Math.max(RANGE_STEPS[0], Math.round(expected * RANGE_SHARE)));
+    const points = await rangeTest(learner, this.order, validation, steps, options.signal);
     this.record = { ...this.record, rangeTest: points };
     this.rate = bestRate(points, loss);
+  }
+
+  /** How long a step takes, from a second one: the first pays for memory. */
+  private async secondsOfStep(): Promise<number> {
+    const start = this.learner.weights.map((w) => w.slice());
+    await this.learner.step(this.order.of(0), 0, 0);
+    const began = performance.now();
+    await this.learner.step(this.order.of(0), 0, 0);
+    const seconds = (performance.now() - began) / 1000;
+    this.learner.adam.restart(start);
+    return Math.max(seconds, 1e-6);
   }
 
   /** Looks at the validation rows. */

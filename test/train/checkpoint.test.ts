@@ -35,6 +35,7 @@ const learn = (options: Partial<TrainOptions> = {}): Promise<Trained> => {
       seed: 1,
       augmentation: { noise: 0.01 },
       memory: 1e8,
+      rowsPerRun: 1024,
       session: CPU,
       ...options,
     },

@@ -14,5 +14,6 @@ describe('bestRate', () => {
 
   it('is the smallest where none is stood', () => {
     expect(bestRate(points([50, 60, Infinity]), 1)).toBeCloseTo(1e-4, 12);
+    expect(bestRate([], 1)).toBeCloseTo(1e-4, 12);
   });
 });
