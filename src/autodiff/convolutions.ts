@@ -23,6 +23,16 @@ function geometryOf(
   return { ...kernelGeometry(c.node, shape, input, output), group: intAttribute(c.node, 'group', 1) };
 }
 
+/** A convolution of x whose output has the gradient g; dims of x, of the weight and of the output. */
+interface Convolved {
+  readonly x: string;
+  readonly g: string;
+  readonly geometry: KernelGeometry;
+  readonly dx: readonly number[];
+  readonly dw: readonly number[];
+  readonly dy: readonly number[];
+}
+
 /** What a kernel at the last position does not reach: how much longer the padded input is than it has to be. */
 function slack(
   { shape: kernel, strides, dilations, padsBegin: begins, padsEnd: ends }: KernelGeometry,
@@ -101,8 +111,8 @@ const conv: GradientRule = (c) => {
     c.needs(0) ? adjoint(c, g, { name: w, dims: dw }, geometry, rest) : undefined,
     c.needs(1)
       ? depthwise
-        ? depthwiseWeight(c, x, g, geometry, dx, dw, dy)
-        : weightGradient(c, x, g, geometry, dx, dw, dy)
+        ? depthwiseWeight(c, { x, g, geometry, dx, dw, dy })
+        : weightGradient(c, { x, g, geometry, dx, dw, dy })
       : undefined,
     bias !== undefined && bias !== '' && c.needs(2) ? channelSums(c, g, dy) : undefined,
   ];
@@ -126,19 +136,11 @@ function exchanged(c: RuleContext, x: string, rank: number): string {
  * dW of a convolution without groups, in the shape of its weight [M, C, …]: for each tap the product of the gradient with what the tap saw, summed over
  * the batch.
  */
-function weightGradient(
-  c: RuleContext,
-  x: string,
-  g: string,
-  geometry: KernelGeometry,
-  dx: readonly number[],
-  dw: readonly number[],
-  dy: readonly number[],
-): string {
+function weightGradient(c: RuleContext, { x, g, geometry, dx, dw, dy }: Convolved): string {
   const { shape: kernel, strides } = geometry;
   const taps = kernel.reduce((a, b) => a * b, 1);
   if (taps > MOST_TAPS || (c.opset < 10 && strides.some((s) => s > 1)))
-    return wholeWeight(c, x, g, geometry, dx, dw, dy);
+    return wholeWeight(c, { x, g, geometry, dx, dw, dy });
   const positions = dy.slice(2).reduce((a, b) => a * b, 1);
   const gradient = reshape(c, g, [dy[0]!, dy[1]!, positions]);
   const parts = seenByTaps(c, x, geometry, dy).map((seen) => {
@@ -152,15 +154,7 @@ function weightGradient(
 const MOST_TAPS = 32;
 
 /** The same as a convolution in which batch and channels change places: Conv(Xᵀ, Gᵀ) with strides d and dilations s, its first positions. */
-function wholeWeight(
-  c: RuleContext,
-  x: string,
-  g: string,
-  geometry: KernelGeometry,
-  dx: readonly number[],
-  dw: readonly number[],
-  dy: readonly number[],
-): string {
+function wholeWeight(c: RuleContext, { x, g, geometry, dx, dw, dy }: Convolved): string {
   const { shape: kernel, strides, dilations, padsBegin: begins, padsEnd: ends } = geometry;
   const rank = dw.length;
   const product = c.emit('Conv', [exchanged(c, x, rank), exchanged(c, g, rank)], {
@@ -171,18 +165,8 @@ function wholeWeight(
   // Positions beyond the kernel are those of what it does not reach.
   const rest = slack(geometry, dx.slice(2), dy.slice(2));
   const axes = kernel.flatMap((_, i) => (Math.floor(rest[i]! / dilations[i]!) > 0 ? [i + 2] : []));
-  const first = axes.map((axis) => kernel[axis - 2]!);
-  const cut =
-    axes.length === 0
-      ? product
-      : slice(
-          c,
-          product,
-          axes,
-          axes.map(() => 0),
-          first,
-        );
-  return exchanged(c, cut, rank);
+  const [starts, stops] = [axes.map(() => 0), axes.map((axis) => kernel[axis - 2]!)];
+  return exchanged(c, axes.length === 0 ? product : slice(c, product, axes, starts, stops), rank);
 }
 
 /** What each tap of a kernel sees of an input, in the shape [N, C, …] of the output. */
@@ -206,15 +190,7 @@ function seenByTaps(
 }
 
 /** dW of a depthwise convolution [C·m, 1, …]: for each tap the sum over positions of what it saw times the gradient. */
-function depthwiseWeight(
-  c: RuleContext,
-  x: string,
-  g: string,
-  geometry: KernelGeometry,
-  dx: readonly number[],
-  dw: readonly number[],
-  dy: readonly number[],
-): string {
+function depthwiseWeight(c: RuleContext, { x, g, geometry, dx, dw, dy }: Convolved): string {
   const [channels, outputs] = [dx[1]!, dw[0]!];
   const multiplier = outputs / channels;
   const gradient = multiplier === 1 ? g : reshape(c, g, [dx[0]!, channels, multiplier, ...dy.slice(2)]);
@@ -253,7 +229,7 @@ const convTranspose: GradientRule = (c) => {
     c.needs(0)
       ? c.emit('Conv', [g, w], { kernel_shape: kernel, strides, dilations, pads: [...begins, ...ends] })
       : undefined,
-    c.needs(1) ? weightGradient(c, g, x, geometry, dy, dw, dx) : undefined,
+    c.needs(1) ? weightGradient(c, { x: g, g: x, geometry, dx: dy, dw, dy: dx }) : undefined,
     bias !== undefined && bias !== '' && c.needs(2) ? channelSums(c, g, dy) : undefined,
   ];
 };

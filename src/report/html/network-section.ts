@@ -4,7 +4,7 @@ import { curveBasis, line } from 'd3-shape';
 import { scaleSqrt } from 'd3-scale';
 import type { NetworkOutline, OutlineNode } from '../details.js';
 import { html, type Markup } from './markup.js';
-import { at, brief } from './numbers.js';
+import { at, brief, tidy } from './numbers.js';
 
 const LAYER = { width: 208, height: 58 };
 const SMALL = { width: 150, height: 26 };
@@ -60,7 +60,7 @@ export function networkDrawing({ nodes, edges }: NetworkOutline): Markup {
           </marker>
         </defs>
         <g class="edges">
-          ${placed.edges.map((points) => html`<path d="${compact(path(points) ?? '')}" marker-end="url(#arrow)" />`)}
+          ${placed.edges.map((points) => html`<path d="${tidy(path(points))}" marker-end="url(#arrow)" />`)}
         </g>
         ${nodes.map((node, i) => drawn(node, i, placed.nodes[i]!, side, i === first))}
       </svg>
@@ -153,8 +153,4 @@ export function shortened(name: string, length: number): string {
   if (name.length <= length) return name;
   const head = Math.floor((length - 1) / 3);
   return `${name.slice(0, head)}…${name.slice(name.length - (length - 1 - head))}`;
-}
-
-function compact(path: string): string {
-  return path.replace(/\d+\.\d+/g, (number) => at(Number(number)));
 }

@@ -44,3 +44,8 @@ export function bytes(value: number): string {
 export function at(value: number): string {
   return String(Math.round(value * 10) / 10);
 }
+
+/** A path with no more digits than can be seen. */
+export function tidy(path: string | null): string {
+  return (path ?? '').replace(/-?\d+\.\d+/g, (number) => at(Number(number)));
+}

@@ -4,9 +4,9 @@ import { line } from 'd3-shape';
 import type { ChangedDecisions, OutputDetail, WorstRow } from '../../verify/output-sampler.js';
 import type { OutputFigures } from '../../verify/output-comparison.js';
 import { chart, CHART, domainOf, plotOf, rule, type Axis } from './chart.js';
-import { tidy } from './layers-section.js';
+import { figuresList } from './figures-list.js';
 import { html, type Markup } from './markup.js';
-import { at, percent, short, whole } from './numbers.js';
+import { at, percent, short, tidy, whole } from './numbers.js';
 import type { ReportData } from './report-data.js';
 
 /** Outputs that are shown at once; the others open when they are asked for. */
@@ -24,13 +24,13 @@ export function outputsSection({ verification, details: { outputs = [] } }: Repo
       const detail = outputs.find(({ output }) => output === figures.output);
       return html`<details class="output" ${i < OPEN ? html` open` : undefined}>
         <summary><h3>${figures.output}</h3></summary>
-        ${figuresList(figures)} ${detail !== undefined && pictures(detail, tolerance)}
+        ${outputFigures(figures)} ${detail !== undefined && pictures(detail, tolerance)}
       </details>`;
     })}
   </section>`;
 }
 
-function figuresList(figures: OutputFigures): Markup {
+function outputFigures(figures: OutputFigures): Markup {
   const { nrmse, maxAbs, maxRel, cosine, agreement, equal, nonFinite, classScores, integer, shapeMismatch } = figures;
   const list: readonly (readonly [string, string])[] = [
     ['NRMSE', short(nrmse)],
@@ -42,15 +42,7 @@ function figuresList(figures: OutputFigures): Markup {
     ...(nonFinite > 0 ? [['NaN or infinite', whole(nonFinite)] as const] : []),
     ...(shapeMismatch === null ? [] : [['shapes differ', shapeMismatch] as const]),
   ];
-  return html`<dl class="figures">
-    ${list.map(
-      ([name, value]) =>
-        html`<div>
-          <dt>${name}</dt>
-          <dd>${value}</dd>
-        </div>`,
-    )}
-  </dl>`;
+  return figuresList(list);
 }
 
 function pictures(detail: OutputDetail, tolerance: number | undefined): Markup {

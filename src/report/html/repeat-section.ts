@@ -1,4 +1,5 @@
 /** Everything that it takes to run the same again. */
+import { figuresList } from './figures-list.js';
 import { html, type Markup } from './markup.js';
 import { bytes, short, whole } from './numbers.js';
 import type { ReportData } from './report-data.js';
@@ -47,15 +48,7 @@ export function repeatSection({ run, details, rows, seconds, facts }: ReportData
         </div>`
     }
     <h3>Versions and settings</h3>
-    <dl class="figures">
-      ${list.map(
-        ([name, value]) =>
-          html`<div>
-            <dt>${name}</dt>
-            <dd>${value}</dd>
-          </div>`,
-      )}
-    </dl>
+    ${figuresList(list)}
     <p class="small">
       Samples and splits are seeded: the same command on the same files gives the same model, unless it asks for a
       speed, which has to be measured.

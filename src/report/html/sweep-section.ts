@@ -2,9 +2,8 @@
 import { line } from 'd3-shape';
 import { SWEEP_COLUMNS, type SweepPoint } from '../sweep-report.js';
 import { chart, domainOf, plotOf, type Axis } from './chart.js';
-import { tidy } from './layers-section.js';
 import { html, type Markup } from './markup.js';
-import { at, brief, percent, short } from './numbers.js';
+import { at, brief, percent, short, tidy } from './numbers.js';
 import type { ReportData } from './report-data.js';
 
 export function sweepSection({ sweep }: ReportData): Markup | undefined {

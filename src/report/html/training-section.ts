@@ -2,9 +2,8 @@
 import { line } from 'd3-shape';
 import type { TrainingReport } from '../training-report.js';
 import { chart, domainOf, plotOf, rule, type Axis } from './chart.js';
-import { tidy } from './layers-section.js';
 import { html, type Markup } from './markup.js';
-import { short, whole } from './numbers.js';
+import { short, tidy, whole } from './numbers.js';
 import type { ReportData } from './report-data.js';
 
 const ENDS: Readonly<Record<TrainingReport['end'], string>> = {
