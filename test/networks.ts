@@ -4,7 +4,7 @@ import type { NumericArray } from '../src/graph/feeds.js';
 import type { Model } from '../src/graph/ir.js';
 import { encodeNpz } from './calibration/arrays.js';
 import { buildModel, node } from './build-model.js';
-import { weights } from './dense.js';
+import { constant, weights } from './dense.js';
 import { normals } from './matrices.js';
 
 /** Inputs of {@link smoothNetwork}. */
@@ -60,4 +60,28 @@ export function writeNpz(folder: string, name: string, arrays: Readonly<Record<s
   const file = path.join(folder, name);
   writeFileSync(file, encodeNpz(arrays));
   return file;
+}
+
+/** x [rows, 2] → Gemm (one column of `neurons` for each, the last number its bias) → Relu → Gemm. */
+export function planted(neurons: readonly (readonly [number, number, number])[]): Model {
+  const n = neurons.length;
+  return buildModel({
+    inputs: [{ name: 'x', shape: ['rows', 2] }],
+    nodes: [
+      node('Gemm', ['x', 'w', 'b'], ['h'], {}, { name: 'fc1' }),
+      node('Relu', ['h'], ['a']),
+      node('Gemm', ['a', 'v', 'c'], ['y'], {}, { name: 'fc2' }),
+    ],
+    initializers: [
+      constant('w', [2, n], [...neurons.map((m) => m[0]), ...neurons.map((m) => m[1])]),
+      constant(
+        'b',
+        [n],
+        neurons.map((m) => m[2]),
+      ),
+      weights('v', [n, 3]),
+      weights('c', [3]),
+    ],
+    outputs: [{ name: 'y', shape: ['rows', 3] }],
+  });
 }

@@ -1,8 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { condense, encodeModel, inspectInDetail, type CondenseOptions, type LayerDetail } from '../../src/index.js';
-import { buildModel, node } from '../build-model.js';
-import { constant, weights } from '../dense.js';
-import { normalRows, smoothNetwork, writeNpz } from '../networks.js';
+import { normalRows, planted, smoothNetwork, writeNpz } from '../networks.js';
 import { sharedFolder } from '../cli/cli.js';
 
 const inside = sharedFolder();
@@ -17,23 +15,13 @@ const reduced = async (options: Partial<CondenseOptions>, model = smoothNetwork(
 };
 
 /** Neuron 2 is twice neuron 0, neuron 3 is never anything but 0. */
-function duplicates() {
-  return buildModel({
-    inputs: [{ name: 'x', shape: ['rows', 2] }],
-    nodes: [
-      node('Gemm', ['x', 'w', 'b'], ['h'], {}, { name: 'fc1' }),
-      node('Relu', ['h'], ['a']),
-      node('Gemm', ['a', 'v', 'c'], ['y'], {}, { name: 'fc2' }),
-    ],
-    initializers: [
-      constant('w', [2, 4], [1, -0.3, 2, 0, 0.5, 1, 1, 0]),
-      constant('b', [4], [0.1, 0.2, 0.2, -1]),
-      weights('v', [4, 3]),
-      weights('c', [3]),
-    ],
-    outputs: [{ name: 'y', shape: ['rows', 3] }],
-  });
-}
+const duplicates = () =>
+  planted([
+    [1, 0.5, 0.1],
+    [-0.3, 1, 0.2],
+    [2, 1, 0.2],
+    [0, 0, -1],
+  ]);
 
 /** The cosine of two neurons, wherever they stand in the matrix. */
 function cosineOf({ cosines: { neurons, values } }: LayerDetail, a: number, b: number): number {

@@ -11,7 +11,7 @@ import { symmetricEigen } from '../../src/linalg/eigen.js';
 import { zeros, type Matrix } from '../../src/linalg/matrix.js';
 import { buildModel, node } from '../build-model.js';
 import { constant, outputsOf, weights } from '../dense.js';
-import { normalRows, smoothNetwork, writeNpz } from '../networks.js';
+import { normalRows, planted, smoothNetwork, writeNpz } from '../networks.js';
 import { sharedFolder } from '../cli/cli.js';
 
 const inside = sharedFolder();
@@ -22,30 +22,6 @@ beforeAll(() => {
 });
 const run = async (model: Model, options: Partial<InspectOptions> = {}) => inspect([model], { data, ...options });
 const layersOf = async (model: Model): Promise<readonly InspectedLayer[]> => (await run(model)).models[0]!.layers;
-
-/** x [rows, 2] → Gemm (one column of `neurons` for each, the last number its bias) → Relu → Gemm. */
-function planted(neurons: readonly (readonly [number, number, number])[]): Model {
-  const n = neurons.length;
-  return buildModel({
-    inputs: [{ name: 'x', shape: ['rows', 2] }],
-    nodes: [
-      node('Gemm', ['x', 'w', 'b'], ['h'], {}, { name: 'fc1' }),
-      node('Relu', ['h'], ['a']),
-      node('Gemm', ['a', 'v', 'c'], ['y'], {}, { name: 'fc2' }),
-    ],
-    initializers: [
-      constant('w', [2, n], [...neurons.map((m) => m[0]), ...neurons.map((m) => m[1])]),
-      constant(
-        'b',
-        [n],
-        neurons.map((m) => m[2]),
-      ),
-      weights('v', [n, 3]),
-      weights('c', [3]),
-    ],
-    outputs: [{ name: 'y', shape: ['rows', 3] }],
-  });
-}
 
 /** E x xᵀ and the covariance of some values of a model over all rows, by plain loops; the values stand side by side as rows. */
 async function plainMoments(model: Model, names: readonly string[]): Promise<{ G: Matrix; C: Matrix }> {
