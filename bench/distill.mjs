@@ -40,7 +40,8 @@ const RUNS = [
     name: 'resnet56-cifar10',
     ratio: 0.25,
     budget: insideBlocks(0.25),
-    learning: { distill: { minutes: 25 }, trainBatch: 64, ...images },
+    // The scores of 1,300 images alone are learned by heart; what layers inside compute at every position is not.
+    learning: { distill: { minutes: 25 }, trainBatch: 64, learningRate: 1e-3, match: 50, ...images },
     rows: { data: [cifar('first')], test: [cifar('last')] },
   },
   ...[0.115, 0.2, 0.31].map((ratio) => ({
