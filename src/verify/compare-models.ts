@@ -1,7 +1,8 @@
-import { gatherRows, type Dataset } from '../calibration/dataset.js';
+import type { Dataset } from '../calibration/dataset.js';
 import type { Feeds, NumericArray } from '../graph/feeds.js';
 import type { Model } from '../graph/ir.js';
 import { withSession, type SessionOptions } from '../runtime/session.js';
+import { BATCH_ROUNDING, compareBatchOfOne, scaledByBatch } from './batch-of-one.js';
 import { ALPHA, exceedanceBound } from './bounds.js';
 import { CollectedOutputs } from './collected-rows.js';
 import { checksOf, judge } from './gate.js';
@@ -43,10 +44,6 @@ export interface ComparisonOptions {
 
 /** A row counts as exceeded by default when its RMS over the standardised outputs is above this. */
 const DEFAULT_ROW_TOLERANCE = 0.1;
-/** Rows that are run one by one as well. */
-const SINGLES = 3;
-/** Differences between batch sizes below this share of an output's largest value are rounding. */
-const BATCH_ROUNDING = 1e-3;
 
 /** Runs two models over the same rows and judges how far the second is from the first. */
 export async function compareModels(
@@ -94,12 +91,11 @@ export async function compareModels(
       const batchOne =
         dataset.fixedBatch !== undefined || first[0] === undefined || first[0].rows.length < 2
           ? null
-          : await compareSingles(
+          : await compareBatchOfOne(
               first[0].rows,
               dataset,
-              { a: first[0].a, b: first[0].b },
-              (f) => a.run(f),
-              (f) => b.run(f),
+              { inBatch: first[0].a, run: (f) => a.run(f) },
+              { inBatch: first[0].b, run: (f) => b.run(f), scaledByBatch: scaledByBatch(candidate) },
             );
       const score =
         metric === undefined ? null : await scores(metric, new ScoredRows(metric, dataset, rows), collected!);
@@ -127,52 +123,6 @@ async function scores(
   { a, b }: { readonly a: CollectedOutputs; readonly b: CollectedOutputs },
 ): Promise<ScoreFigures> {
   return { name, higherIsBetter, original: await rows.reference(a), reduced: await rows.score(b) };
-}
-
-async function compareSingles(
-  rows: Int32Array,
-  dataset: Dataset,
-  full: { readonly a: ReadonlyMap<string, NumericArray>; readonly b: ReadonlyMap<string, NumericArray> },
-  runA: (feeds: Feeds) => Promise<ReadonlyMap<string, NumericArray>>,
-  runB: (feeds: Feeds) => Promise<ReadonlyMap<string, NumericArray>>,
-): Promise<VerificationReport['batchOne']> {
-  const count = Math.min(SINGLES, rows.length);
-  let [worstA, worstB] = [0, 0];
-  for (let i = 0; i < count; i++) {
-    const feeds = gatherRows(dataset, [rows[i]!]);
-    worstA = Math.max(worstA, difference(await runA(feeds), full.a, i, rows.length));
-    worstB = Math.max(worstB, difference(await runB(feeds), full.b, i, rows.length));
-  }
-  // A graph that treats a batch as a whole differs by itself; then the reduced one may too.
-  return { rows: count, largestDifference: worstB, consistent: worstB <= Math.max(BATCH_ROUNDING, 2 * worstA) };
-}
-
-/** Largest difference between row i of a batch and the same row alone, over the output's largest value. */
-function difference(
-  single: ReadonlyMap<string, NumericArray>,
-  full: ReadonlyMap<string, NumericArray>,
-  i: number,
-  rows: number,
-): number {
-  let worst = 0;
-  for (const [name, array] of single) {
-    const batch = full.get(name);
-    if (
-      batch === undefined ||
-      batch.dims[0] !== rows ||
-      !(batch.data instanceof Float32Array || batch.data instanceof Float64Array)
-    )
-      continue;
-    const size = batch.data.length / rows;
-    if (array.data.length !== size) return Infinity;
-    let [gap, largest] = [0, 0];
-    for (let k = 0; k < size; k++) {
-      gap = Math.max(gap, Math.abs(Number(array.data[k]) - batch.data[i * size + k]!));
-      largest = Math.max(largest, Math.abs(batch.data[i * size + k]!));
-    }
-    if (largest > 0) worst = Math.max(worst, gap / largest);
-  }
-  return worst;
 }
 
 function report(

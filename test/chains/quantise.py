@@ -1,9 +1,9 @@
-"""Quantises a model with onnxruntime's own tool: quantise.py <model.onnx> <output.onnx> <calibration.npz>."""
+"""Quantises a model with onnxruntime's own tools: quantise.py static|dynamic <model.onnx> <output.onnx> <calibration.npz>."""
 
 import sys
 
 import numpy
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
 
 
 class Rows(CalibrationDataReader):
@@ -16,13 +16,16 @@ class Rows(CalibrationDataReader):
         return next(self.batches, None)
 
 
-model, output, data = sys.argv[1:]
-quantize_static(
-    model,
-    output,
-    Rows(data),
-    quant_format=QuantFormat.QDQ,
-    per_channel=True,
-    activation_type=QuantType.QUInt8,
-    weight_type=QuantType.QInt8,
-)
+way, model, output, data = sys.argv[1:]
+if way == "dynamic":
+    quantize_dynamic(model, output, per_channel=True, weight_type=QuantType.QInt8)
+else:
+    quantize_static(
+        model,
+        output,
+        Rows(data),
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+    )

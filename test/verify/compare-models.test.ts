@@ -122,4 +122,31 @@ describe('comparison of two models', () => {
     // A graph that does so by itself may go on doing so.
     expect((await compareModels(leaky, leaky, rows(50), all(50), options)).verdict.passed).toBe(true);
   });
+
+  it('a model that rounds by the range of its batch has to be as near to the original alone as it is in a batch', async () => {
+    const quantised = (leak: boolean): Model =>
+      buildModel({
+        inputs: [{ name: 'x', shape: ['N', 3] }],
+        outputs: [{ name: 'y', shape: ['N', 2] }],
+        nodes: [
+          node('DynamicQuantizeLinear', ['x'], ['q', 's', 'z']),
+          node('DequantizeLinear', ['q', 's', 'z'], ['r']),
+          node('Gemm', ['r', 'w'], [leak ? 'h' : 'y']),
+          ...(leak
+            ? [node('ReduceMean', ['h'], ['m'], { axes: [0], keepdims: 1 }), node('Sub', ['h', 'm'], ['y'])]
+            : []),
+        ],
+        initializers: [floatTensor('w', [3, 2], 'float32', W)],
+      });
+    const tolerant = { ...options, tolerance: new Map([['nrmse', 0.05] as const]) };
+    const report = await compareModels(model([0, 0]), quantised(false), rows(50), all(50), tolerant);
+    expect(report.batchOne!.largestDifference).toBeGreaterThan(1e-3);
+    expect(report.verdict).toMatchObject({ passed: true, failures: [] });
+    // Less the mean over the batch, which is the row itself when it is alone: rounding does not excuse that.
+    const wrong = await compareModels(model([0, 0]), quantised(true), rows(50), all(50), {
+      ...tolerant,
+      tolerance: new Map([['nrmse', 100] as const]),
+    });
+    expect(wrong.verdict.failures.map((f) => f.measure)).toEqual(['batch of one']);
+  });
 });
