@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
 
 const file = fileURLToPath(new URL('../docs/measured.md', import.meta.url));
-const SECTIONS = ['models', 'compare', 'planning', 'max-error', 'speed', 'distill', 'training-step'];
+const SECTIONS = ['models', 'compare', 'quantise', 'planning', 'max-error', 'speed', 'distill', 'training-step'];
 const HEAD = `<!-- Made by the scripts that are named with each table. -->
 
 # What was measured on real networks
@@ -239,6 +239,28 @@ ${table(
     r.most ?? '-',
     r.memory === undefined ? '-' : [r.memory.start, r.memory.end].map((b) => (b / 1e6).toFixed(0)).join(' → '),
   ]),
+)}
+`;
+
+MAKERS.quantise = (results) => `## Beside and together with other tools
+
+\`node bench/quantise.mjs\`: onnxsim, static quantisation to 8 bits by onnxruntime for Python (QDQ, per channel), this program, and both one after the
+other. NRMSE (worst output) and agreement with the original on the test file; times as fast as the original at two batch sizes, models run in turn.
+
+${table(
+  ['model', 'way', 'bytes', 'of the original', 'NRMSE', 'same decision', 'times as fast', 'in a batch'],
+  results.map((r, i) => {
+    const first = results.find((o) => o.name === r.name);
+    return [
+      results[i - 1]?.name === r.name ? '' : r.name,
+      r.way,
+      r.bytes,
+      percent(r.bytes / first.bytes),
+      short(r.nrmse),
+      r.agreement === null ? '-' : percent(r.agreement),
+      ...r.times.map((t) => `${t.speedup.toFixed(2)} (${t.batch})`),
+    ];
+  }),
 )}
 `;
 

@@ -51,7 +51,8 @@ export function backwardGraph(model: Model, { seeds, wanted, shapes, taken }: Gr
   const stops: GradientStop[] = [];
   const gradients = new Map<string, string[]>();
   for (const [value, seed] of seeds) gradients.set(value, [seed]);
-  const fresh = (): string => uniqueName('gradient', taken);
+  let made = 0;
+  const fresh = (): string => uniqueName(`gradient_${made++}`, taken);
   const dtypes = new Map(graph.inputs.map((i) => [i.name, i.dtype]));
   const dtypeOf = (value: string): DataType => index.constant(value)?.dtype ?? dtypes.get(value) ?? floatTypeOf(model);
   const shape = (value: string): readonly number[] => {

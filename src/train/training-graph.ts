@@ -69,14 +69,16 @@ export function trainingGraph(
   const { graph } = student;
   const taken = allNames(student);
   const initializers: Tensor[] = [];
+  let made = 0;
+  const fresh = (): string => uniqueName(`train_${made++}`, taken);
   const writerTo = (nodes: Node[]): GraphWriter => ({
     add: (opType, inputs, attributes = {}) => {
-      const output = uniqueName('train', taken);
+      const output = fresh();
       nodes.push(makeNode(opType, [...inputs], [output], attributes));
       return output;
     },
     constant: (values, dims) => {
-      const tensor = floatTensor(uniqueName('train', taken), dims, 'float32', values);
+      const tensor = floatTensor(fresh(), dims, 'float32', values);
       initializers.push(tensor);
       return tensor.name;
     },

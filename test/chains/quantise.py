@@ -3,14 +3,21 @@
 import sys
 
 import numpy
+import onnx
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
 
 
 class Rows(CalibrationDataReader):
-    """All rows at once, as the first and only batch."""
+    """The first rows of each input, in small batches."""
 
-    def __init__(self, file):
-        self.batches = iter([dict(numpy.load(file))])
+    ROWS = 512
+    BATCH = 32
+
+    def __init__(self, file, inputs):
+        arrays = numpy.load(file)
+        arrays = {name: arrays[name][: self.ROWS] for name in inputs}
+        starts = range(0, len(next(iter(arrays.values()))), self.BATCH)
+        self.batches = iter([{name: a[i : i + self.BATCH] for name, a in arrays.items()} for i in starts])
 
     def get_next(self):
         return next(self.batches, None)
@@ -23,7 +30,7 @@ else:
     quantize_static(
         model,
         output,
-        Rows(data),
+        Rows(data, [i.name for i in onnx.load(model).graph.input]),
         quant_format=QuantFormat.QDQ,
         per_channel=True,
         activation_type=QuantType.QUInt8,
