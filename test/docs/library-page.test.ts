@@ -1,18 +1,17 @@
 import { execFile } from 'node:child_process';
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
 import { promisify } from 'node:util';
 import { beforeAll, expect, it } from 'vitest';
 import { condense } from '../../src/condense/condense.js';
 import { writeModel } from '../../src/onnx/index.js';
-import { repoRoot, sharedFolder } from '../cli/cli.js';
+import { sharedFolder } from '../cli/cli.js';
 import { outputsOf } from '../dense.js';
 import { normals } from '../matrices.js';
 import { normalRows, smoothNetwork, writeNpz } from '../networks.js';
-import { codeBlocks } from './code-blocks.js';
+import { codeBlocks, readPage, repoRoot } from './pages.js';
 
 const inside = sharedFolder();
-const blocks = codeBlocks(readFileSync(path.join(repoRoot, 'docs/library.md'), 'utf8'));
+const blocks = codeBlocks(readPage('docs/library.md'));
 /** The files of the page in its order, each with what it is said to print. */
 const examples = blocks.flatMap(({ language, text }, i) => {
   if (language !== 'js') return [];
