@@ -41,7 +41,7 @@ const RUNS = [
     ratio: 0.25,
     budget: insideBlocks(0.25),
     // The scores of 1,300 images alone are learned by heart; what layers inside compute at every position is not.
-    learning: { distill: { minutes: 25 }, trainBatch: 64, learningRate: 1e-3, match: 50, ...images },
+    learning: { distill: { steps: 4000 }, trainBatch: 64, learningRate: 1e-3, match: 200, ...images },
     rows: { data: [cifar('first')], test: [cifar('last')] },
   },
   ...[0.115, 0.2, 0.31].map((ratio) => ({

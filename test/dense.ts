@@ -39,6 +39,11 @@ export function integers(name: string, values: readonly number[]): Tensor {
   return int64Tensor(name, [values.length], values);
 }
 
+/** An int64 number without axes. */
+export function integer(name: string, value: number): Tensor {
+  return int64Tensor(name, [], [value]);
+}
+
 /** Standard normal values for the model's inputs (those that are no initializers), `rows` in the place of unknown and symbolic dimensions. */
 export function randomFeeds(model: Model, rows: number, seed = 1): Feeds {
   const next = normals(seed);

@@ -28,6 +28,13 @@ const reduction =
     return [c.emit('Expand', [reshape(c, g, kept), c.integers(dims)])];
   };
 
+/** Each element is part of the sums behind it: its gradient is the sum of theirs, taken the other way round. */
+const cumulativeSum: GradientRule = (c) => {
+  const exclusive = intAttribute(c.node, 'exclusive', 0);
+  const reverse = 1 - intAttribute(c.node, 'reverse', 0);
+  return [c.emit('CumSum', [c.outputGradients[0]!, c.node.inputs[1]!], { exclusive, reverse })];
+};
+
 /** The axis of a Softmax. Before version 13 it flattens everything behind its axis, which is the same only at the last one. */
 function softmaxAxis(c: RuleContext): number | undefined {
   const rank = c.shape(c.node.inputs[0]!).length;
@@ -85,6 +92,7 @@ const layerNormalization: GradientRule = (c) => {
 export const REDUCTION_RULES: Readonly<Record<string, GradientRule>> = {
   ReduceMean: reduction(18, true),
   ReduceSum: reduction(13, false),
+  CumSum: cumulativeSum,
   Softmax: softmax,
   LogSoftmax: logSoftmax,
   LayerNormalization: layerNormalization,

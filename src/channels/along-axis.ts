@@ -32,6 +32,23 @@ export const reduce: Behaviour = (node, tracker) => {
   tracker.setMap(node.outputs[0]!, keep ? map.axis : map.axis - before, map.channels);
 };
 
+/** CumSum: along an axis without channels it is linear in each of them; along the channels each sum is made of several. */
+export const cumulativeSum: Behaviour = (node, tracker) => {
+  const value = node.inputs[0] ?? '';
+  const map = tracker.map(value);
+  if (map === undefined) return;
+  const rank = tracker.shape(value)?.length;
+  const given = tracker.constant(node.inputs[1] ?? '');
+  const axis = given === undefined ? undefined : toIntegers(given.tensor)[0];
+  if (rank === undefined || axis === undefined || (axis + rank) % rank === map.axis) {
+    tracker.pin(map.channels, mixes(node));
+    return;
+  }
+  // What was the same everywhere grows along the axis.
+  tracker.markUneven(map.channels);
+  carry('any')({ ...node, inputs: [value] }, tracker);
+};
+
 /** LayerNormalization and RMSNormalization: over the axes from `axis` on. Channels before that pass one by one. */
 export const normalizeOver: Behaviour = (node, tracker) => {
   const value = node.inputs[0] ?? '';

@@ -1,4 +1,4 @@
-import { normalizeOver, reduce, softmax } from './along-axis.js';
+import { cumulativeSum, normalizeOver, reduce, softmax } from './along-axis.js';
 import {
   carry,
   lengthsOnly,
@@ -146,6 +146,7 @@ export const OPERATORS: ReadonlyMap<string, Behaviour> = new Map<string, Behavio
   ['Transpose', transpose],
   ['Concat', concat],
   ...entries(['Softmax', 'LogSoftmax', 'Hardmax'], softmax),
+  ['CumSum', cumulativeSum],
   ...entries(['ArgMax', 'ArgMin'], argMax),
   ['TopK', topK],
   ...entries(

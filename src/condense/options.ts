@@ -6,7 +6,7 @@ import type { TrainingLength } from '../train/schedule.js';
 import type { RolloutOptions } from '../verify/rollout.js';
 import type { ScoreChange, UserMetric } from '../verify/user-metric.js';
 
-/** How redundant channels are found and absorbed; see docs/architecture.md. */
+/** How redundant channels are found and absorbed; see docs/how-it-works.md. */
 export type Method = 'exact' | 'cosine' | 'span';
 
 /** What bounds the error of the smallest model: an NRMSE, or a change of the score of the user's metric. */

@@ -1,6 +1,6 @@
 /**
  * `span`: a subset of the channels is kept, chosen so that least squares on them loses least as seen by the consumers; what the others
- * contributed is absorbed; then every consumer is refitted in sequence. Mathematics: docs/architecture.md.
+ * contributed is absorbed; then every consumer is refitted in sequence. Mathematics: docs/how-it-works.md.
  */
 import type { Moments } from '../calibration/moments.js';
 import type { Site } from '../channels/sites.js';

@@ -35,7 +35,7 @@ export interface OutputFigures {
   readonly equal: number;
   /** Elements where one is NaN or infinite and the other is not the same. */
   readonly nonFinite: number;
-  /** Whether the output looks like class scores; see docs/architecture.md for the rule. */
+  /** Whether the output looks like class scores; see docs/how-it-works.md for the rule. */
   readonly classScores: boolean;
   /** Integers or booleans. */
   readonly integer: boolean;

@@ -234,6 +234,14 @@ const CASES: Readonly<Record<string, fc.Arbitrary<NodeCase>>> = {
   MaxPool: pool('MaxPool'),
   ReduceMean: reduction('ReduceMean', 18),
   ReduceSum: reduction('ReduceSum', 13),
+  CumSum: fc
+    .record({ shape: dims(1, 3), axis: fc.integer({ min: -1, max: 0 }), exclusive: fc.nat(1), reverse: fc.nat(1) })
+    .map(({ shape, axis, ...attributes }) => ({
+      opType: 'CumSum',
+      operands: [shape],
+      integers: [[axis]],
+      attributes,
+    })),
   Softmax: last('Softmax'),
   LogSoftmax: last('LogSoftmax'),
   LayerNormalization: fc.constantFrom<NodeCase>(

@@ -11,6 +11,7 @@ import {
   constant,
   cutOnly,
   dimsOf,
+  integer,
   integers,
   keepFirst,
   outputsOf,
@@ -243,11 +244,8 @@ describe('refusals', () => {
   const cases: [string, Model, string, string, string[]][] = [
     [
       'an operator that is not in the table',
-      network([head, node('CumSum', ['h', 'axis'], ['a'], {}, { name: 'strange' }), tail('a')], {
-        initializers: [constant('axis', [], [1])].map((t) => ({
-          ...t,
-          ...fromTypedArray('axis', [], 'int32', Int32Array.of(1)),
-        })),
+      network([head, node('Tile', ['h', 'once'], ['a'], {}, { name: 'strange' }), tail('a')], {
+        initializers: [integers('once', [1, 1])],
       }),
       'h',
       'OPERATOR_MIXES',
@@ -283,6 +281,13 @@ describe('refusals', () => {
       'COMPUTED_FROM_ALL',
       ['a'],
     ]),
+    [
+      'sums along the channels',
+      network([head, node('CumSum', ['h', 'axis'], ['a']), tail('a')], { initializers: [integer('axis', -1)] }),
+      'h',
+      'OPERATOR_MIXES',
+      ['a'],
+    ],
     [
       'TopK along the channels',
       network([head, node('TopK', ['h', 'all'], ['a', 'places']), tail('a')], { initializers: [integers('all', [5])] }),

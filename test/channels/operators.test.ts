@@ -9,6 +9,7 @@ import {
   constant,
   cutOnly,
   dimsOf,
+  integer,
   integers,
   keepFirst,
   randomFeeds,
@@ -268,6 +269,11 @@ const CASES: Record<string, Case> = {
   },
   Concat: { between: [node('Concat', ['h', 'g'], ['a'], { axis: 1 })], verdict: 'joins' },
   ...all(['Softmax', 'LogSoftmax', 'Hardmax'], alongRows),
+  CumSum: {
+    between: [node('CumSum', ['h', 'rows'], ['a'])],
+    verdict: 'carries',
+    constants: [integer('rows', 0)],
+  },
   ...all(['ArgMax', 'ArgMin'], (opType) => ({
     between: [node(opType, ['h'], ['t'], { axis: -2 }), node('Cast', ['t'], ['a'], { to: FLOAT })],
     verdict: 'carries',
@@ -347,4 +353,11 @@ describe('every operator of the table', () => {
     expect(dimsOf(cut, 'w1', 'b1')).toEqual([[3, 3], [3]]);
     expect(await relativeDifference(model, cut, randomFeeds(model, 5))).toBeLessThan(1e-6);
   });
+});
+
+it('CumSum makes what was constant uneven: it grows along the axis', async () => {
+  const [summed, left] = await Promise.all(
+    [CASES['CumSum']!, CASES['Identity']!].map(async (given) => (await analyse(modelOf(given))).spaces[0]!),
+  );
+  expect([summed!.uneven, left!.uneven]).toEqual([true, false]);
 });
