@@ -30,11 +30,15 @@ const RUNS = [
     budget: () => ({ keepParams: ratio }),
     learning: { distill: { steps } },
   })),
-  ...[0.417, 0.2, 0.1].map((ratio) => ({
+  ...[
+    [0.417, 2],
+    [0.2, 8],
+    [0.1, 8],
+  ].map(([ratio, minutes]) => ({
     name: 'drm19',
     ratio,
     budget: () => ({ keepParams: ratio, trials: 4 }),
-    learning: { distill: { minutes: 8 }, trainBatch: 512 },
+    learning: { distill: { minutes }, trainBatch: 512 },
   })),
   {
     name: 'resnet56-cifar10',

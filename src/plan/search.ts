@@ -10,11 +10,41 @@ export interface WidthCurve {
 
 /**
  * Chooses the widths with the smallest predicted squared error under a budget: a greedy descent by error per parameter saved, then exchanges
- * between pairs of spaces at falling step sizes until none helps. Deterministic.
+ * between pairs of spaces at falling step sizes until none helps. Where one coarse step of a space goes far below the budget, the same again
+ * without that step. Deterministic.
  * @param cost the cost of a list of widths; grows with each width
  * @returns widths by space, or undefined when even the smallest ones cost more than the budget
  */
 export function planWidths(
+  curves: readonly WidthCurve[],
+  cost: (widths: ArrayLike<number>) => number,
+  budget: number,
+): Int32Array | undefined {
+  let best = descendAndExchange(curves, cost, budget);
+  let bounds = [...curves];
+  // One step less of a space that has few may be more than the budget asks for: what would the others do in its place?
+  for (let widths = best; widths !== undefined && cost(widths) < (1 - SLACK) * budget;) {
+    const tried = bounds.flatMap((bound, space) => {
+      if (widths![space]! >= bound.size) return [];
+      const wider = bounds.with(space, { ...bound, minimum: widths![space]! + 1 });
+      const found = descendAndExchange(wider, cost, budget);
+      return found === undefined ? [] : [{ wider, found, error: predictedError(curves, found) }];
+    });
+    const least = tried.reduce<(typeof tried)[number] | undefined>(
+      (a, b) => (a && a.error <= b.error ? a : b),
+      undefined,
+    );
+    if (least === undefined || least.error >= predictedError(curves, best!)) break;
+    best = widths = least.found;
+    bounds = least.wider;
+  }
+  return best;
+}
+
+/** Share of the budget that may be left unused before other ways are looked for. */
+const SLACK = 0.01;
+
+function descendAndExchange(
   curves: readonly WidthCurve[],
   cost: (widths: ArrayLike<number>) => number,
   budget: number,

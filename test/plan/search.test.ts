@@ -70,6 +70,20 @@ describe('widths for a budget', () => {
     );
   });
 
+  it('a coarse space does not take a step far below the budget that others can reach with less error', () => {
+    // One step of the first space saves most for its error, and five times as much as is asked for.
+    const coarse: WidthCurve = { size: 2, minimum: 1, error: Float64Array.from([9, 1, 0]) };
+    const fine: WidthCurve = {
+      size: 100,
+      minimum: 1,
+      error: Float64Array.from({ length: 101 }, (_, k) => (100 - k) / 40),
+    };
+    const cost = (w: ArrayLike<number>): number => 50 * w[0]! + w[1]!;
+    expect([...planWidths([coarse, fine], cost, 190)!]).toEqual([2, 90]);
+    // Where that much has to go, it is the better way.
+    expect([...planWidths([coarse, fine], cost, 150)!]).toEqual([1, 100]);
+  });
+
   it('leaves nothing on the table that one space could still have', () => {
     fc.assert(
       fc.property(curves, fc.double({ min: 0.2, max: 1, noNaN: true }), (specs, share) => {
