@@ -149,7 +149,7 @@ function dataPage({ options, imageKeys, formats }) {
       'Where columns are called after an input, `speed` alone or `speed.0`, `speed.1` (also `speed[0]`), these are its columns and all others are labels: they may serve `--group` and go to `--metric`, ' +
       'and where they hold text it is numbered as it appears. A missing value or text in a column of an input is refused with its line and column.',
     '## Sound',
-    'For a model with one input of shape [N, samples] or [N, 1, samples], with a fixed number of samples. PCM of 8, 16, 24 or 32 bits and 32-bit float are read, channels are averaged, and values run from -1 to 1. ' +
+    'For a model with one input of shape [N, samples] or [N, 1, samples], with a fixed number of samples. PCM of 8, 16, 24 or 32 bits and 32-bit float are read, channels are averaged, and values run from -1 to 1: a model that was trained on samples as they stand in files of 16 bits wants `--scale 32768` (`--mean` and `--std` work as for images). ' +
       'Each file is cut into windows of that length, one behind the other; what is left at its end is dropped. Nothing is resampled: a note names the rate that was found, to be compared with the one that the model was trained with. ' +
       '`--group file` keeps the windows of a file on one side of the split between fit and check, which neighbouring windows need.',
   ].join('\n\n');
@@ -179,7 +179,7 @@ function cliPage({ commands, completion, groups, options, formats, providers, to
     'Makes models of several sizes from the same statistics, checks each, and shows the curve of size against error; with `--pick` it writes one of them. Without `--trials`, predictions alone choose the widths.',
     optionsOf('sweep'),
     '## distill',
-    'Trains the weights of the second model on the outputs of the first one, without labels, with gradients that are ONNX graphs themselves. The best weights on validation rows are kept, and the result is checked on rows that played no part.',
+    'Trains the weights of the second model on the outputs of the first one, without labels, with gradients that are ONNX graphs themselves. Ctrl-C ends the learning and keeps the best so far, a second one the run. The best weights on validation rows are kept, and the result is checked on rows that played no part.',
     optionsOf('distill'),
     '## verify',
     'Compares a second model with a first one on data.',
@@ -209,14 +209,17 @@ function cliPage({ commands, completion, groups, options, formats, providers, to
     '## Files for other programs',
     '`--emit triton:models/net` writes the model that was made into the model repository `models` of Triton Inference Server as well: `net/config.pbtxt` and `net/1/model.onnx`, or with external data the folder `net/1/model.onnx` with both files, as Triton wants it. ' +
       'Where axis 0 of all inputs and outputs is open, it is the batch, and `max_batch_size` is 1024: lower it where requests must not be that large. Else it is 0. Shapes that the model does not state are left out, for Triton to complete. ' +
-      'A model that was made from the same input is exchanged, its `config.pbtxt` kept as it is; another one is replaced with `--in-place` alone. Nothing is emitted where nothing is written.',
+      'A model that was made from the same input is exchanged (the student, or what `distill` made of it), its `config.pbtxt` kept as it is; another one is replaced with `--in-place` alone. Nothing is emitted where nothing is written.',
     '`--sidecar` writes what `--json` prints to a file beside the model, `small.condense.json` for `small.onnx`. Unlike the model it holds times, so that it is not the same twice.',
     'transformers.js looks for the weights of `onnx/model.onnx` in `onnx/model.onnx_data`: give `--external-data model.onnx_data`, and write into a folder without such a file, since one that is there keeps its name and the new one gets a number.',
     'In a chain of tools the order is: simplify (onnxsim, OnnxSlim), condense, then quantise or convert.',
     '## Report',
-    '`--report file.html` writes a page about the run, beside everything else: one file that needs no network, in light and dark. It is written last, also when the check failed. ' +
-      'For it both models are timed for a second. A path that cannot be written is an error (exit code 2) before the work begins; should it fail only afterwards, the model is there all the same.',
+    '`--report file.html` writes a page about the run, beside everything else: one file that needs no network, in light and dark. It is written last, also when the check failed or no plan meets the budget. ' +
+      'For it both models are timed for a second. Should it fail only after the work, the model is there all the same.',
     table(['part', 'what it shows'], REPORT_PARTS),
+    '## When files cannot be written',
+    'Before the work begins, every place that a run is going to write to is tried: the model, `--plan-out`, `--csv`, `--sidecar`, `--report`, `--emit` and `--checkpoint`. A folder that is missing or takes no files, a folder where a file is wanted, and a path that the run reads or writes otherwise end it with exit code 2. ' +
+      'What goes wrong only later, as on a disk that is full, ends it with exit code 2 as well: files appear whole under their names or not at all, and what stood there before stays. The model is written first, so that it is there when only another file fails. Output that somebody stops reading (`| head`) is no error.',
     '## Calibration data',
     'A specification given to `--data` or `--test` is one of these; [data.md](data.md) has an example of each.',
     formatTable(formats),

@@ -5,6 +5,7 @@ import type { DataNote } from '../diagnostics/calibration.js';
 import type { Feeds, NumericArray } from '../graph/feeds.js';
 import type { Dimension } from '../graph/ir.js';
 import { elementCount } from '../graph/tensor.js';
+import { reasonOf } from '../onnx/file-errors.js';
 import { convertElements } from './convert.js';
 import { shuffled } from './random.js';
 import { concatenate, takeRows } from './rows.js';
@@ -65,7 +66,7 @@ export async function loadDataset(
       for await (const chunk of format.open(spec, { inputs, images, note: (note) => notes.push(note) }))
         chunks.push(chunk);
     } catch (error) {
-      if (isSystemError(error)) raise(problem.dataUnreadable(spec, error.message), error);
+      if (isSystemError(error)) raise(problem.dataUnreadable(spec, reasonOf(error)), error);
       throw error;
     }
   }

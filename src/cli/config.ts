@@ -8,6 +8,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { configKeyUnknown, configTwice, configUnreadable, configValueWrong } from '../diagnostics/config.js';
 import { CondenseError, raise } from '../diagnostics/diagnostic.js';
+import { reasonOf } from '../onnx/file-errors.js';
 import { nearest } from './nearest.js';
 import { COMMANDS, IMAGE_KEYS, OPTIONS, optionsOf, parserOf, type CommandName, type OptionSpec } from './options.js';
 import { isPlain } from './write.js';
@@ -52,7 +53,7 @@ async function contentOf(full: string, file: string): Promise<unknown> {
     const module = (await import(pathToFileURL(full).href)) as { readonly default?: unknown };
     return module.default;
   } catch (error) {
-    return raise(configUnreadable(file, error instanceof Error ? error.message : String(error)), error);
+    return raise(configUnreadable(file, reasonOf(error)), error);
   }
 }
 

@@ -1,4 +1,4 @@
-import { copyFile, realpath, rename, rm } from 'node:fs/promises';
+import { copyFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Condensed } from '../condense/finish.js';
 import { ExitCode, formatDiagnostic, raise, type Diagnostic } from '../diagnostics/diagnostic.js';
@@ -7,10 +7,12 @@ import { checkFailed } from '../diagnostics/verify.js';
 import { checkTriton, writeTriton } from '../emit/triton.js';
 import type { Model } from '../graph/ir.js';
 import { removeOnExit, writeFileAtomically } from '../onnx/atomic-file.js';
-import { readModel, writeModel, type WriteOptions } from '../onnx/index.js';
+import { reasonOf } from '../onnx/file-errors.js';
+import { checkDataName, readModel, writeModel, type WriteOptions } from '../onnx/index.js';
 import type { CondenseReport } from '../report/report.js';
 import { failureText } from '../verify/score-text.js';
 import type { CliOptions } from './options.js';
+import { checkFile, filesRead, sameFile, type ReadOptions } from './outputs.js';
 import type { Streams } from './streams.js';
 
 export type DeliveryOptions = Pick<
@@ -28,14 +30,29 @@ function outputIsInput(file: string): Diagnostic {
   };
 }
 
-/** Refuses to write over the input, unless that is asked for. @throws CondenseError */
-export async function checkOutput(input: string, output: string, { inPlace }: Partial<DeliveryOptions>): Promise<void> {
-  if ((await sameFile(input, output)) && inPlace !== true) raise(outputIsInput(output));
+/**
+ * Refuses, before the work, a model that could not be written after it. It takes the place of the input only where that is asked for, and of another
+ * file of the run never.
+ * @throws CondenseError
+ */
+export async function checkOutput(
+  input: string,
+  output: string,
+  options: Partial<DeliveryOptions> & ReadOptions,
+): Promise<void> {
+  if ((await sameFile(input, output)) && options.inPlace !== true) raise(outputIsInput(output));
+  await checkFile(output, filesRead(options), outputUnwritable);
+  if (typeof options.externalData === 'string') checkDataName(options.externalData, output);
 }
 
 /** Refuses, before the work, what cannot be emitted afterwards. @throws CondenseError */
 export async function checkEmit(model: Model, { emit, inPlace }: Partial<DeliveryOptions>): Promise<void> {
   if (emit !== undefined) await checkTriton(model, emit, inPlace === true);
+}
+
+/** Where the report beside a model goes; undefined where there is none. */
+export function sidecarOf(output: string | undefined, { sidecar }: Partial<DeliveryOptions>): string | undefined {
+  return output === undefined || sidecar !== true ? undefined : `${output.replace(/\.onnx$/, '')}.condense.json`;
 }
 
 /**
@@ -51,24 +68,28 @@ export async function deliver(
   options: DeliveryOptions,
 ): Promise<CondenseReport> {
   const written = await writeOutput(model, input, output, condensed, options);
-  const { emit, inPlace, sidecar } = options;
   if (written.output.files === undefined) return written;
-  let final = written;
-  if (emit !== undefined) {
-    // Read again: what the input kept in a data file is in that of the output now.
-    const emitted = await writeTriton(await readModel(output), emit, {
-      ...externalOptions(options),
-      inPlace: inPlace === true,
-    });
-    final = { ...written, output: { ...written.output, emitted } };
-  }
-  if (sidecar === true) await writeSidecar(output, final);
+  const emitted = await emitModel(output, options);
+  const final = { ...written, output: { ...written.output, ...(emitted && { emitted }) } };
+  await writeSidecar(output, final, options);
   return final;
 }
 
-/** The report beside a model. @throws CondenseError when it cannot be written */
-export async function writeSidecar(output: string, report: object): Promise<void> {
-  await writeFileAtomically(`${output.replace(/\.onnx$/, '')}.condense.json`, `${JSON.stringify(report, null, 2)}\n`);
+/**
+ * Writes a model that was written into a repository as well, where that is asked for.
+ * @returns the files, relative to the repository
+ */
+export async function emitModel(output: string, options: DeliveryOptions): Promise<readonly string[] | undefined> {
+  const { emit, inPlace } = options;
+  if (emit === undefined) return undefined;
+  // Read again: what the input kept in a data file is in that of the output now.
+  return writeTriton(await readModel(output), emit, { ...externalOptions(options), inPlace: inPlace === true });
+}
+
+/** The report beside a model, where that is asked for. @throws CondenseError when it cannot be written */
+export async function writeSidecar(output: string, report: object, options: DeliveryOptions): Promise<void> {
+  const file = sidecarOf(output, options);
+  if (file !== undefined) await writeFileAtomically(file, `${JSON.stringify(report, null, 2)}\n`);
 }
 
 async function writeOutput(
@@ -112,11 +133,6 @@ function withFiles(report: CondenseReport, files: readonly string[], bytes: numb
   return { ...report, output: { size: { ...report.output.size, bytes }, files: files.map((f) => path.basename(f)) } };
 }
 
-async function sameFile(a: string, b: string): Promise<boolean> {
-  const real = async (file: string): Promise<string> => realpath(file).catch(() => path.resolve(file));
-  return (await real(a)) === (await real(b));
-}
-
 /** A byte copy through a temporary file; a model with external data is written again, since its data belongs to the copy's folder. */
 async function copyModel(model: Model, input: string, output: string): Promise<readonly string[]> {
   if ((model.source?.externalFiles.length ?? 0) > 0) return (await writeModel(model, output)).files;
@@ -128,7 +144,7 @@ async function copyModel(model: Model, input: string, output: string): Promise<r
     return [output];
   } catch (error) {
     await rm(temporary, { force: true });
-    return raise(outputUnwritable(output, error instanceof Error ? error.message : String(error)), error);
+    return raise(outputUnwritable(output, reasonOf(error)), error);
   } finally {
     done();
   }

@@ -1,16 +1,18 @@
 import path from 'node:path';
 import { distill, type DistillOptions } from '../condense/distill.js';
 import { ExitCode, formatDiagnostic } from '../diagnostics/diagnostic.js';
+import { outputUnwritable } from '../diagnostics/onnx.js';
 import { checkFailed } from '../diagnostics/verify.js';
-import { writeModel } from '../onnx/index.js';
+import { readModel, writeModel } from '../onnx/index.js';
 import type { DistillReport } from '../report/distill-report.js';
 import { formatDistill } from '../report/format-distill.js';
 import { failureText } from '../verify/score-text.js';
-import { checkOutput, externalOptions, writeSidecar } from './delivery.js';
+import { checkEmit, checkOutput, emitModel, externalOptions, sidecarOf, writeSidecar } from './delivery.js';
 import { Interrupts } from './interrupts.js';
 import { forLibrary, type CliOptions } from './options.js';
+import { checkFile, checkOutputs } from './outputs.js';
 import { withProgress } from './progress.js';
-import { checkReport, writeReport, type NamedFiles } from './report.js';
+import { writeReport, type NamedFiles } from './report.js';
 import type { Streams } from './streams.js';
 
 /** The `distill` command: trains, checks, and only then writes. @returns the exit code */
@@ -24,11 +26,14 @@ export async function distillCommand(
   argv: readonly string[] = [],
 ): Promise<number> {
   const { json, quiet, gate, report: page } = options;
-  await checkOutput(teacher, output, {});
-  await checkOutput(student, output, {});
-  await checkReport(page, [teacher, student, output]);
+  await checkFile(output, [teacher], outputUnwritable);
+  await checkOutput(student, output, options);
+  const written = { files: [sidecarOf(output, options)], report: page, checkpoint: options.checkpoint };
+  await checkOutputs(written, [teacher, student, output], options);
+  const given = await readModel(student);
+  await checkEmit(given, options);
   const { model, report, details } = await withProgress(streams.stderr, quiet, ({ onProgress }) =>
-    distill(teacher, student, {
+    distill(teacher, given, {
       ...forLibrary(options),
       details: page !== undefined,
       ...interrupts.gentle(streams, onProgress),
@@ -37,11 +42,14 @@ export async function distillCommand(
   const passed = report.status === 'trained';
   const files = passed || !gate ? (await writeModel(model, output, externalOptions(options))).files : [];
   const final = { ...report, status: passed ? report.status : gate ? report.status : 'unverified' } as const;
-  const document = { ...final, files: files.map((f) => path.basename(f)) };
-  if (options.sidecar === true && files.length > 0) await writeSidecar(output, document);
+  const emitted = files.length === 0 ? undefined : await emitModel(output, options);
+  const document = { ...final, files: files.map((f) => path.basename(f)), ...(emitted && { emitted }) };
+  if (files.length > 0) await writeSidecar(output, document, options);
   if (quiet !== true) {
     const format = { colour: streams.stderr.isTTY, width: streams.stderr.columns || 160 };
-    streams.stderr.write(`${formatDistill(final, format).join('\n')}\n`);
+    const lines = formatDistill(final, format);
+    if (emitted !== undefined) lines.push(`in the model repository: ${emitted.join(', ')}`);
+    streams.stderr.write(`${lines.join('\n')}\n`);
   }
   if (json === true) streams.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
   const named: NamedFiles = [

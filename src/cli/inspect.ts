@@ -2,8 +2,9 @@ import { inspect, inspectInDetail, type Inspected, type InspectOptions } from '.
 import { ExitCode } from '../diagnostics/diagnostic.js';
 import { formatInspect } from '../report/format-inspect.js';
 import { forLibrary, type CliOptions } from './options.js';
+import { checkOutputs } from './outputs.js';
 import { withProgress } from './progress.js';
-import { checkReport, writeReport, type NamedFiles } from './report.js';
+import { writeReport, type NamedFiles } from './report.js';
 import type { Streams } from './streams.js';
 
 /** The `inspect` command. @returns 0 */
@@ -14,7 +15,7 @@ export async function inspectCommand(
   argv: readonly string[] = [],
 ): Promise<number> {
   const { json, quiet, report: page } = options;
-  await checkReport(page, models);
+  await checkOutputs({ report: page }, models, options);
   const { report, details } = await withProgress(
     streams.stderr,
     quiet,

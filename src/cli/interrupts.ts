@@ -15,16 +15,17 @@ export class Interrupts {
   /**
    * What a command hands to the library so that the first interrupt of its learning is a gentle one.
    * @param onProgress is told of all that goes on
+   * @param rounds of learning: only what the last one learned is worth keeping
    */
   gentle(
     streams: Streams,
     onProgress?: (event: ProgressEvent) => void,
+    rounds = 1,
   ): { readonly signal: AbortSignal; readonly onProgress: (event: ProgressEvent) => void } {
     const controller = new AbortController();
     controller.signal.addEventListener('abort', () => {
-      streams.stderr.write(
-        '\nonnx-condense: learning ends here, and the best weights so far are checked; interrupt again to end at once\n',
-      );
+      const then = rounds > 1 ? 'in a round before the last the run does too' : 'the best weights so far are checked';
+      streams.stderr.write(`\nonnx-condense: learning ends here, and ${then}; interrupt again to end at once\n`);
     });
     return {
       signal: controller.signal,

@@ -122,7 +122,7 @@ type ReduceKey = Exclude<keyof CondenseOptions, 'onProgress' | 'plan' | 'signal'
 /** What options are about, in the order in which the help and the docs have it. */
 export const OPTION_GROUPS = {
   data: 'Data',
-  images: 'Folders of images',
+  images: 'Images and sounds',
   size: 'How small',
   method: 'How it is reduced',
   learning: 'Learning',
@@ -262,7 +262,7 @@ export const OPTIONS: readonly OptionSpec[] = [
     group: 'images',
     write: commaList,
     description:
-      'for images: x = (pixel * scale - mean) / std; one number or one for each channel, fractions like 1/127.5 allowed (default 1)',
+      'for images and sounds: x = (value * scale - mean) / std, of pixels from 0 to 255 or samples from -1 to 1; one number or one for each channel, fractions like 1/127.5 allowed (default 1)',
     parse: numbers('--scale'),
     commands: RUNNING,
   },
@@ -271,7 +271,7 @@ export const OPTIONS: readonly OptionSpec[] = [
     flags: '--mean <list>',
     group: 'images',
     write: commaList,
-    description: 'for images, see --scale (default 0)',
+    description: 'for images and sounds, see --scale (default 0)',
     parse: numbers('--mean'),
     commands: RUNNING,
   },
@@ -280,7 +280,7 @@ export const OPTIONS: readonly OptionSpec[] = [
     flags: '--std <list>',
     group: 'images',
     write: commaList,
-    description: 'for images, see --scale (default 1)',
+    description: 'for images and sounds, see --scale (default 1)',
     parse: numbers('--std'),
     commands: RUNNING,
   },
@@ -366,7 +366,8 @@ export const OPTIONS: readonly OptionSpec[] = [
     key: 'steps',
     flags: '--steps <n>',
     group: 'learning',
-    description: 'rounds of reducing, refitting and learning on the way to the budget, in equal ratios (default 1)',
+    description:
+      'rounds of reducing, refitting and learning on the way to the budget, in equal ratios (default 1); Ctrl-C before the last ends the run',
     parse: positiveInteger('--steps'),
     commands: REDUCE,
   },
@@ -724,8 +725,8 @@ export const OPTIONS: readonly OptionSpec[] = [
     flags: '--in-place',
     group: 'files',
     common: true,
-    description: 'allow the output to replace the input, and --emit another model',
-    commands: MAKING,
+    description: 'allow the output to replace the input (the student of distill), and --emit another model',
+    commands: WRITING,
   },
   {
     key: 'externalData',
@@ -749,7 +750,7 @@ export const OPTIONS: readonly OptionSpec[] = [
     description: 'write the model into a model repository of Triton Inference Server as well',
     write: emitText,
     parse: emitTarget,
-    commands: MAKING,
+    commands: WRITING,
   },
   {
     key: 'sidecar',

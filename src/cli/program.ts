@@ -90,6 +90,9 @@ export async function run(
       .configureOutput({
         writeOut: (text) => streams.stdout.write(text),
         writeErr: (text) => streams.stderr.write(text),
+        outputError: (text, write) => {
+          write(text.replace(/^error: /, 'onnx-condense: ').replace(/\n\((Did you mean .*)\)\n$/, '\n  $1\n'));
+        },
       })
       .addHelpText('after', '\nThe options of a command: onnx-condense reduce --help, or --help --all for all of them');
     for (const name of COMMANDS) {
@@ -98,7 +101,7 @@ export async function run(
         .command(name, { isDefault: name === 'reduce' })
         .description(description)
         .exitOverride()
-        .showHelpAfterError(`(onnx-condense ${name} --help shows the options)`)
+        .showHelpAfterError(helpHint(name))
         .addHelpText('after', helpEnd(name, examples, allOptions));
       // Whoever asks for the options alone need not name a model.
       for (const file of files) command.argument(printing ? file.replace(/^<(.*)>$/, '[$1]') : file);
@@ -114,6 +117,7 @@ export async function run(
       .description('print a script that completes commands and options in a shell')
       .addArgument(new Argument('<shell>', 'the shell').choices(SHELLS))
       .exitOverride()
+      .showHelpAfterError(helpHint('completion'))
       .addHelpText('after', `\nExamples:\n${SHELLS.map((shell) => `  ${INSTALLATION[shell]}\n`).join('')}`)
       .action((shell: Shell) => {
         streams.stdout.write(completionScript(shell));
@@ -147,6 +151,11 @@ function asksForHelp(argv: readonly string[]): boolean {
     ['--help', '-h', '--version', '-V'].some((flag) => argv.includes(flag)) ||
     ['help', 'completion'].includes(argv[0] ?? '')
   );
+}
+
+/** The advice behind a message about the command line itself. */
+function helpHint(name: string): string {
+  return `  onnx-condense ${name} --help shows the options.`;
 }
 
 /** What stands below the options of a command. */

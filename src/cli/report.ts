@@ -1,11 +1,12 @@
 /** `--report`: the page about a run, written last, so that nothing else depends on it. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { access, constants, readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { CondenseError, ExitCode, formatDiagnostic, raise } from '../diagnostics/diagnostic.js';
+import { BudgetError } from '../condense/budget-error.js';
+import { CondenseError, ExitCode, formatDiagnostic } from '../diagnostics/diagnostic.js';
 import { reportUnwritable } from '../diagnostics/report.js';
 import { writeFileAtomically } from '../onnx/atomic-file.js';
 import { reasonOf } from '../onnx/file-errors.js';
@@ -17,31 +18,6 @@ import type { Streams } from './streams.js';
 
 /** Files of a run by role: what was given to options or as arguments. Undefined ones are left out. */
 export type NamedFiles = readonly (readonly [role: string, name: string | readonly string[] | undefined])[];
-
-/**
- * Says what is wrong with a path before hours of work, not after.
- * @param file where the report goes, if anywhere
- * @param taken files of the run, none of which it may replace
- * @throws CondenseError
- */
-export async function checkReport(file: string | undefined, taken: readonly (string | undefined)[]): Promise<void> {
-  if (file === undefined) return;
-  const own = path.resolve(file);
-  if (taken.some((other) => other !== undefined && path.resolve(other) === own))
-    raise(reportUnwritable(file, 'it is another file of this run'));
-  const there = await stat(own).catch(() => undefined);
-  if (there?.isDirectory() === true) raise(reportUnwritable(file, 'it is a folder'));
-  // A device would be replaced by the file.
-  if (there?.isFile() === false) raise(reportUnwritable(file, 'it is no ordinary file'));
-  try {
-    if (!(await stat(path.dirname(own))).isDirectory())
-      raise(reportUnwritable(file, 'part of the path is not a folder'));
-    await access(path.dirname(own), constants.W_OK);
-  } catch (error) {
-    if (error instanceof CondenseError) throw error;
-    raise(reportUnwritable(file, reasonOf(error)), error);
-  }
-}
 
 /**
  * Writes the page whole or not at all. Models and tables are out by then: what goes wrong here is told, and changes nothing else.
@@ -64,6 +40,27 @@ export async function writeReport<Code extends ExitCode>(
     if (!(error instanceof CondenseError)) throw error;
     streams.stderr.write(`onnx-condense: ${formatDiagnostic(reportUnwritable(file, reasonOf(error.cause)))}\n`);
     return code === ExitCode.Done ? ExitCode.Usage : code;
+  }
+}
+
+/** Does the work of a command; where no plan meets the budget, the page says so before the error goes on. */
+export async function withRefusal<T>(
+  file: string | undefined,
+  command: 'reduce' | 'sweep',
+  argv: readonly string[],
+  files: NamedFiles,
+  streams: Streams,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof BudgetError) {
+      const { diagnostic, details } = error;
+      const refused = { command, refused: diagnostic, ...(details && { details }) };
+      await writeReport(file, refused, argv, files, streams, diagnostic.exitCode);
+    }
+    throw error;
   }
 }
 

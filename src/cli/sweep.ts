@@ -7,10 +7,11 @@ import { readModel } from '../onnx/index.js';
 import { formatCondenseReport } from '../report/format.js';
 import { formatSweep, sweepCsv } from '../report/format-sweep.js';
 import type { SweepReport } from '../report/sweep-report.js';
-import { checkEmit, checkOutput, deliver, deliveryCode } from './delivery.js';
+import { checkEmit, checkOutput, deliver, deliveryCode, sidecarOf } from './delivery.js';
 import { forLibrary, type CliOptions } from './options.js';
+import { checkOutputs } from './outputs.js';
 import { withProgress } from './progress.js';
-import { checkReport, writeReport, type NamedFiles } from './report.js';
+import { withRefusal, writeReport, type NamedFiles } from './report.js';
 import type { Streams } from './streams.js';
 
 /** The `sweep` command: the curve, and the model that was picked from it. @returns the exit code */
@@ -27,11 +28,22 @@ export async function sweepCommand(
   if (json === true && csv === true)
     raise(optionsConflict('--json and --csv both want stdout', 'Name a file: --csv curve.csv.'));
   if (output !== undefined) await checkOutput(input, output, options);
-  await checkReport(page, [input, output, typeof csv === 'string' ? csv : undefined]);
+  if (output === undefined && (options.emit !== undefined || options.sidecar === true))
+    raise(optionsConflict('--emit and --sidecar belong to an output', 'Name one, with --pick, or leave them out.'));
+  const files = [typeof csv === 'string' ? csv : undefined, sidecarOf(output, options)];
+  await checkOutputs({ files, report: page }, [input, output], options);
   const model = await readModel(input);
   await checkEmit(model, options);
-  const { report, picked, details } = await withProgress(streams.stderr, quiet, (shown) =>
-    sweep(model, { ...forLibrary(options), details: page !== undefined, ...shown }),
+  const read: NamedFiles = [
+    ['model', input],
+    ['data', options.data],
+    ['test data', options.test],
+    ['metric', typeof options.metric === 'string' ? options.metric : undefined],
+  ];
+  const { report, picked, details } = await withRefusal(page, 'sweep', argv, read, streams, () =>
+    withProgress(streams.stderr, quiet, (shown) =>
+      sweep(model, { ...forLibrary(options), details: page !== undefined, ...shown }),
+    ),
   );
   const final =
     picked === undefined || output === undefined ? undefined : await deliver(model, input, output, picked, options);
@@ -53,20 +65,14 @@ export async function sweepCommand(
       : options.pick === undefined
         ? ExitCode.Done
         : noneToPick(report, streams);
-  const files: NamedFiles = [
-    ['model', input],
-    ['output', final?.output.files && output],
-    ['data', options.data],
-    ['test data', options.test],
-    ['metric', typeof options.metric === 'string' ? options.metric : undefined],
-  ];
+  const named: NamedFiles = [...read, ['output', final?.output.files && output]];
   const result = {
     command: 'sweep',
     report,
     ...(final && { picked: { report: final } }),
     ...(details && { details }),
   } as const;
-  return writeReport(page, result, argv, files, streams, code);
+  return writeReport(page, result, argv, named, streams, code);
 }
 
 /** Says that no point passes the check, and what would have to be allowed for the one that is nearest to it. */

@@ -2,8 +2,9 @@ import { verify, verifyInDetail, type Verified, type VerifyOptions } from '../co
 import { ExitCode } from '../diagnostics/diagnostic.js';
 import { formatVerification } from '../report/format.js';
 import { forLibrary, type CliOptions } from './options.js';
+import { checkOutputs } from './outputs.js';
 import { withProgress } from './progress.js';
-import { checkReport, writeReport, type NamedFiles } from './report.js';
+import { writeReport, type NamedFiles } from './report.js';
 import type { Streams } from './streams.js';
 
 /** The `verify` command. @returns 0 when the second model is within tolerance of the first, 3 when it is not */
@@ -15,7 +16,7 @@ export async function verifyCommand(
   argv: readonly string[] = [],
 ): Promise<number> {
   const { json, quiet, report: page } = options;
-  await checkReport(page, [a, b]);
+  await checkOutputs({ report: page }, [a, b], options);
   const { report, details } = await withProgress(
     streams.stderr,
     quiet,

@@ -1,6 +1,4 @@
 import { gatherRows, loadDataset } from '../calibration/dataset.js';
-import { raise } from '../diagnostics/diagnostic.js';
-import { interfacesDiffer } from '../diagnostics/verify.js';
 import { parameterCount } from '../graph/edit.js';
 import type { Feeds } from '../graph/feeds.js';
 import { countMacs } from '../graph/macs.js';
@@ -15,6 +13,7 @@ import { probeShapes } from '../runtime/shapes.js';
 import { fileBytes } from './file-bytes.js';
 import type { CondenseOptions } from './options.js';
 import { dataInputs } from './prepare.js';
+import { checkInputs } from './verify.js';
 
 /** Options of {@link bench}. */
 export interface BenchOptions {
@@ -41,13 +40,7 @@ const SECONDS = 3;
 export async function bench(models: readonly (Model | string)[], options: BenchOptions): Promise<BenchReport> {
   const read: Model[] = [];
   for (const model of models) read.push(typeof model === 'string' ? await readModel(model) : model);
-  const names = (model: Model): string =>
-    dataInputs(model)
-      .map((i) => i.name)
-      .join(', ');
-  for (const model of read)
-    if (names(model) !== names(read[0]!))
-      raise(interfacesDiffer(`their inputs are ${names(read[0]!)} and ${names(model)}`));
+  for (const model of read) checkInputs(read[0]!, model);
   const { provider, notes } = await resolveProvider(options.provider ?? 'cpu');
   const dataset = await loadDataset(options.data, dataInputs(read[0]!), {
     maxRows: options.maxRows,

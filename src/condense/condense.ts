@@ -1,3 +1,5 @@
+import { raise } from '../diagnostics/diagnostic.js';
+import { roundInterrupted } from '../diagnostics/train.js';
 import { parameterCount } from '../graph/edit.js';
 import type { Model } from '../graph/ir.js';
 import { readModel } from '../onnx/index.js';
@@ -22,7 +24,8 @@ const METHODS = { exact: reduceExactly, cosine: reduceByCosine, span: reduceBySp
  * It writes nothing: hand `model` to `writeModel` when `report.status` is `reduced`. A model that fails the check has the status
  * `check-failed`.
  * @param model a model, or the path of one
- * @throws CondenseError for wrong options, data or models (exit codes 2 and 4), and when no plan meets the budget (5)
+ * @throws CondenseError for wrong options, data or models (exit codes 2 and 4), when no plan meets the budget (5), and when `signal` ends the learning
+ * of a round before the last (130)
  */
 export async function condense(model: Model | string, options: CondenseOptions): Promise<Condensed> {
   checkOptions(options);
@@ -61,10 +64,17 @@ export async function condense(model: Model | string, options: CondenseOptions):
       [ready, reduced, own] = await attempt(from, round, false, original);
     if (own.distill === undefined || (original === undefined && reduced.model === ready.input)) return [ready, reduced];
     const { original: teacher } = original ?? ready;
+    if (round > 1) endIfInterrupted(round);
     const { model, pass, report } = await clock.timed('distill', () =>
       learn(teacher, reduced.model, ready.data, own.distill!, own, ready),
     );
+    if (round < (options.steps ?? 1)) endIfInterrupted(round);
     return [ready, { ...reduced, model, passes: [...reduced.passes, pass], training: [report] }];
+  }
+
+  /** Learning that was ended early is worth keeping in the last round alone: before it, nothing has the wanted size. */
+  function endIfInterrupted(round: number): void {
+    if (options.signal?.aborted === true) raise(roundInterrupted(round, options.steps ?? 1));
   }
 
   async function attempt(
@@ -78,7 +88,7 @@ export async function condense(model: Model | string, options: CondenseOptions):
       (options.steps ?? 1) === 1 ? options : optionsOfRound(options, round, costsOf(input, (original ?? ready).macs));
     const reduced = await clock
       .timed('reduce', async () => withSharedConstants(ready, await METHODS[own.method ?? 'span'](ready, own)))
-      .catch((error: unknown) => withNodes(error, ready));
+      .catch((error: unknown) => withNodes(error, ready, options));
     return [ready, reduced, own];
   }
 }

@@ -69,14 +69,14 @@ export async function finish(
     : null;
   if (verification !== null) {
     const missed = errorBudgetMissed(options, verification, parametersAfter);
-    if (missed !== undefined) throw new BudgetError(missed, nodes);
+    if (missed !== undefined) throw budgetError(missed, prepared, nodes, options);
   }
   const latency =
     options.speedup === undefined
       ? undefined
       : await clock.timed('latency', () => measureSpeed(prepared, changed ? reduced.model : prepared.input, options));
   if (latency !== undefined && latency.speedup < REACHED * options.speedup!)
-    throw new BudgetError(speedNotReached(options.speedup!, latency.speedup, latency.batch), nodes);
+    throw budgetError(speedNotReached(options.speedup!, latency.speedup, latency.batch), prepared, nodes, options);
   const passed = verification?.verdict.passed ?? true;
   const status = !changed ? 'unchanged' : passed ? 'reduced' : 'check-failed';
   const output = changed
@@ -192,9 +192,23 @@ function errorBudgetMissed(
 }
 
 /** Rethrows; a budget that cannot be met is told with what stands in its way. */
-export function withNodes(error: unknown, prepared: Prepared): never {
+export function withNodes(error: unknown, prepared: Prepared, options: Pick<CondenseOptions, 'details'>): never {
   if (!(error instanceof CondenseError) || error.diagnostic.exitCode !== ExitCode.BudgetUnreachable) throw error;
-  throw new BudgetError(error.diagnostic, nodeReports(prepared, undefined));
+  throw budgetError(error.diagnostic, prepared, nodeReports(prepared, undefined), options);
+}
+
+/** Where details were asked for, the network as it came: what was made of it was not good enough to be shown. */
+function budgetError(
+  diagnostic: Diagnostic,
+  { original, shapes, analysis }: Prepared,
+  nodes: readonly NodeReport[],
+  { details }: Pick<CondenseOptions, 'details'>,
+): BudgetError {
+  if (details !== true) return new BudgetError(diagnostic, nodes);
+  const { nodes: drawn, edges } = networkOutline({ model: original, shapes }, undefined, analysis);
+  // No layer has a picture of its own, so that each node speaks for itself.
+  const network = { nodes: drawn.map((node) => ({ ...node, layers: [] })), edges };
+  return new BudgetError(diagnostic, nodes, { network });
 }
 
 /** @param shapes of the reduced model; undefined where nothing was cut */

@@ -24,7 +24,7 @@ export interface CondenseOptions extends LearningOptions, RolloutOptions {
   readonly group?: 'blocks' | { readonly key: string };
   /** Use at most this many rows of `data`: a deterministic sample. */
   readonly maxRows?: number;
-  /** How the images of a folder become values. */
+  /** How the images of a folder become values; its scaling holds for sounds as well. */
   readonly images?: ImageOptions;
   /** Default `span`. */
   readonly method?: Method;

@@ -52,6 +52,13 @@ export function withProvenance(
   return { ...model, metadata: [...others, ...entries.map(([key, value]) => ({ key: `${NAMESPACE}.${key}`, value }))] };
 }
 
+/** Hashes of the models that one was made from, as its record says: the input of the reduction, and the student of the training. */
+export function madeFrom({ metadata }: Model): string[] {
+  const recorded = (key: string): string | undefined => metadata.find((m) => m.key === `${NAMESPACE}.${key}`)?.value;
+  const student = /"student_sha256":"([0-9a-f]+)"/.exec(recorded('distilled') ?? '')?.[1];
+  return [recorded('input_sha256'), student].filter((hash) => hash !== undefined);
+}
+
 /** What the metadata keep of a check. */
 function checkFigures(check: VerificationReport | null): object {
   const outputs = check?.outputs.map((o) => ({

@@ -83,7 +83,7 @@ export async function sweep(model: Model | string, options: SweepOptions): Promi
   try {
     const ready = await clock.timed('prepare', () => prepare(input, condenseOptions, blas));
     const { prepared, cost } = viewedForSpan(ready);
-    if (prepared.analysis.spaces.length === 0) withNodes(new CondenseError(nothingToSweep()), prepared);
+    if (prepared.analysis.spaces.length === 0) withNodes(new CondenseError(nothingToSweep()), prepared, options);
     const fixed = fixedWidths(prepared.analysis, condenseOptions.keep);
     const full = parameterCount(input);
     const atMost = (most: number): Limit => ({
@@ -115,7 +115,7 @@ export async function sweep(model: Model | string, options: SweepOptions): Promi
     const sizes = sizesOf(count, full, smallestUseful(search, atMost, full));
     for (const [done, size] of sizes.entries()) {
       condenseOptions.onProgress?.({ stage: 'sweep', message: `${size} parameters`, done, total: count });
-      const { widths } = await search.best([atMost(size)]).catch((e: unknown) => withNodes(e, prepared));
+      const { widths } = await search.best([atMost(size)]).catch((e: unknown) => withNodes(e, prepared, options));
       if (widthsOf.at(-1)?.every((w, i) => w === widths[i]) === true) continue;
       widthsOf.push(widths);
       const plan: Plan = { ...planOf(prepared, widths), predictedNrmse: search.predicted(widths) };

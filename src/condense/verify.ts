@@ -1,4 +1,5 @@
 import { loadDataset, type Dataset } from '../calibration/dataset.js';
+import type { InputSpec } from '../calibration/sources/source.js';
 import { raise } from '../diagnostics/diagnostic.js';
 import { interfacesDiffer } from '../diagnostics/verify.js';
 import type { Model } from '../graph/ir.js';
@@ -101,11 +102,36 @@ async function compared(
   return { a, b, dataset, session, report };
 }
 
+/** Two models that take the same: names, types, and shapes as far as both fix them. @throws CondenseError */
+export function checkInputs(a: Model, b: Model): void {
+  const [inputs, others] = [dataInputs(a), dataInputs(b)];
+  if (names(inputs) !== names(others))
+    raise(interfacesDiffer(`their inputs are ${names(inputs)} and ${names(others)}`));
+  for (const [i, input] of inputs.entries()) {
+    const other = others[i]!;
+    if (input.dtype !== other.dtype || !fits(input.shape, other.shape))
+      raise(
+        interfacesDiffer(`the input '${input.name}' is ${typeText(input)} in one and ${typeText(other)} in the other`),
+      );
+  }
+}
+
+function names(infos: readonly { readonly name: string }[]): string {
+  return infos.map((i) => i.name).join(', ');
+}
+
+function fits(a: InputSpec['shape'], b: InputSpec['shape']): boolean {
+  if (a === undefined || b === undefined) return true;
+  return a.length === b.length && a.every((d, i) => typeof d !== 'number' || typeof b[i] !== 'number' || d === b[i]);
+}
+
+function typeText({ dtype, shape }: InputSpec): string {
+  return `${dtype}${shape === undefined ? '' : ` [${shape.map((d) => d ?? '?').join(', ')}]`}`;
+}
+
 /** Two models that take and give the same. @throws CondenseError */
 export function checkInterfaces(a: Model, b: Model): void {
-  const names = (infos: readonly { name: string }[]): string => infos.map((i) => i.name).join(', ');
-  if (names(dataInputs(a)) !== names(dataInputs(b)))
-    raise(interfacesDiffer(`their inputs are ${names(dataInputs(a))} and ${names(dataInputs(b))}`));
+  checkInputs(a, b);
   if (names(a.graph.outputs) !== names(b.graph.outputs))
     raise(interfacesDiffer(`their outputs are ${names(a.graph.outputs)} and ${names(b.graph.outputs)}`));
 }

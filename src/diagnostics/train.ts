@@ -18,6 +18,16 @@ export function outputsNotTrainable(): Diagnostic {
   };
 }
 
+export function roundInterrupted(round: number, rounds: number): Diagnostic {
+  return {
+    code: 'ROUND_INTERRUPTED',
+    message: `interrupted in round ${round} of ${rounds}: no model of the wanted size has learned yet, and nothing was written`,
+    where: '--steps',
+    advice: 'With --checkpoint the same command goes on from where a round last saved what it had learned.',
+    exitCode: ExitCode.Interrupted,
+  };
+}
+
 export function checkpointOfOtherTraining(file: string): Diagnostic {
   return {
     code: 'CHECKPOINT_OF_OTHER_TRAINING',

@@ -5,16 +5,18 @@
  */
 import { randomBytes } from 'node:crypto';
 import { existsSync, renameSync } from 'node:fs';
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { NAMESPACE } from '../condense/provenance.js';
+import { madeFrom } from '../condense/provenance.js';
 import { emitExists, emitTypeUnsupported } from '../diagnostics/emit.js';
 import { CondenseError, raise } from '../diagnostics/diagnostic.js';
 import { outputUnwritable } from '../diagnostics/onnx.js';
 import type { Dimension, Model, ValueInfo } from '../graph/ir.js';
 import type { DataType } from '../graph/tensor.js';
 import { removeOnExit, syncFolder, writeFileAtomically } from '../onnx/atomic-file.js';
+import { reasonOf } from '../onnx/file-errors.js';
 import { readModel, writeModel, type WriteOptions } from '../onnx/index.js';
+import { folderObstacle } from '../onnx/writable.js';
 
 /** Where a model goes. */
 export interface TritonTarget {
@@ -98,9 +100,11 @@ function tensors(kind: 'input' | 'output', values: readonly ValueInfo[], batched
  */
 export async function checkTriton(input: Model, target: TritonTarget, inPlace: boolean): Promise<void> {
   tritonConfig(input, target.name);
+  const folder = path.join(target.repository, target.name);
   const parent = path.dirname(path.resolve(target.repository));
   if (!existsSync(parent)) raise(outputUnwritable(target.repository, `there is no folder '${parent}'`));
-  const folder = path.join(target.repository, target.name);
+  const obstacle = (await folderObstacle(folder)) ?? (await folderObstacle(target.repository));
+  if (obstacle !== undefined) raise(outputUnwritable(folder, obstacle));
   if (!inPlace && existsSync(folder) && !(await cameFrom(folder, input))) raise(emitExists(folder));
 }
 
@@ -108,9 +112,9 @@ export async function checkTriton(input: Model, target: TritonTarget, inPlace: b
 async function cameFrom(folder: string, input: Model): Promise<boolean> {
   const whole = path.join(folder, VERSION, MODEL);
   for (const file of [whole, path.join(whole, MODEL)]) {
-    const { source, metadata } = (await readModel(file).catch(() => undefined)) ?? {};
-    const hashes = [source?.sha256, metadata?.find((m) => m.key === `${NAMESPACE}.input_sha256`)?.value];
-    if (input.source !== undefined && hashes.includes(input.source.sha256)) return true;
+    const model = await readModel(file).catch(() => undefined);
+    if (model === undefined || input.source === undefined) continue;
+    if ([model.source?.sha256, ...madeFrom(model)].includes(input.source.sha256)) return true;
   }
   return false;
 }
@@ -130,8 +134,9 @@ export async function writeTriton(
   const folder = path.join(repository, name);
   const fresh = path.join(repository, `.${name}.${randomBytes(6).toString('hex')}.tmp`);
   const finished = removeOnExit(fresh);
+  const made = !existsSync(repository);
   try {
-    if (!existsSync(repository)) await mkdir(repository);
+    if (made) await mkdir(repository);
     await mkdir(path.join(fresh, 'files'), { recursive: true });
     const { files } = await writeModel(model, path.join(fresh, 'files', MODEL), options);
     const inside = files.length === 1 ? VERSION : path.join(VERSION, MODEL);
@@ -154,10 +159,12 @@ export async function writeTriton(
     ];
   } catch (error) {
     if (error instanceof CondenseError) throw error;
-    return raise(outputUnwritable(folder, error instanceof Error ? error.message : String(error)), error);
+    return raise(outputUnwritable(folder, reasonOf(error)), error);
   } finally {
     // What cannot be tidied away must not hide what went wrong.
     await rm(fresh, { recursive: true, force: true }).catch(() => undefined);
+    // Nor does an empty repository stay behind; one with a model in it does.
+    if (made) await rmdir(repository).catch(() => undefined);
     finished();
   }
 }

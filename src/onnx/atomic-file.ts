@@ -6,15 +6,19 @@ import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { raise } from '../diagnostics/diagnostic.js';
 import { outputUnwritable } from '../diagnostics/onnx.js';
-import { fileErrorCode } from './file-errors.js';
+import { fileErrorCode, reasonOf } from './file-errors.js';
 
 /** Bytes per write call: one call takes less than 2 GiB. */
 const PIECE = 64 << 20;
 
+/** A name in the folder of `target` for what becomes it. */
+export function temporaryFor(target: string): string {
+  return path.join(path.dirname(target), `.${path.basename(target)}.${randomBytes(6).toString('hex')}.tmp`);
+}
+
 /** Writes `chunks` to a new temporary file in the folder of `target` and syncs it. On failure nothing stays behind. */
 export async function writeTemporary(target: string, chunks: Iterable<Uint8Array>): Promise<string> {
-  const name = `.${path.basename(target)}.${randomBytes(6).toString('hex')}.tmp`;
-  const temporary = path.join(path.dirname(target), name);
+  const temporary = temporaryFor(target);
   const file = await open(temporary, 'wx');
   await fillOrRemove(file, temporary, async () => {
     await copyMode(target, file);
@@ -42,7 +46,7 @@ export async function writeFileAtomically(target: string, text: string): Promise
   try {
     await commit(await writeTemporary(target, [Buffer.from(text)]), target);
   } catch (error) {
-    raise(outputUnwritable(target, error instanceof Error ? error.message : String(error)), error);
+    raise(outputUnwritable(target, reasonOf(error)), error);
   }
 }
 

@@ -19,9 +19,7 @@ export function fileErrorCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
-/** A file system error in words for a person. */
+/** An error in words for a person: those above for what file systems say, its own otherwise. */
 export function reasonOf(error: unknown): string {
-  const code = fileErrorCode(error);
-  if (code !== undefined) return REASONS[code] ?? code;
-  return error instanceof Error ? error.message : String(error);
+  return REASONS[fileErrorCode(error) ?? ''] ?? (error instanceof Error ? error.message : String(error));
 }

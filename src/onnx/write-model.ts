@@ -151,7 +151,8 @@ async function writeExternal(
   return { files: [target, data.path], byteLength: messageLength(layout.message) + layout.byteLength };
 }
 
-function checkDataName(name: string, target: string): void {
+/** Refuses a name of a data file that is none for one beside the model `target`. @throws CondenseError */
+export function checkDataName(name: string, target: string): void {
   const plain = name !== '' && name !== '.' && name !== '..' && !/[/\\\0]/.test(name);
   if (!plain || name === path.basename(target)) raise(externalNameInvalid(name));
 }

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { raise } from '../diagnostics/diagnostic.js';
 import { planUnreadable } from '../diagnostics/plan.js';
+import { reasonOf } from '../onnx/file-errors.js';
 import { PLAN_VERSION, type Plan, type PlannedSpace } from './plan.js';
 
 /** Reads a plan that was written as JSON. @throws CondenseError where the file holds none */
@@ -9,7 +10,7 @@ export async function readPlan(file: string): Promise<Plan> {
   try {
     document = JSON.parse(await readFile(file, 'utf8'));
   } catch (error) {
-    return raise(planUnreadable(file, error instanceof Error ? error.message : String(error)), error);
+    return raise(planUnreadable(file, reasonOf(error)), error);
   }
   // The document of a whole run holds the plan too.
   const plan = isRecord(document) && isRecord(document['plan']) ? document['plan'] : document;

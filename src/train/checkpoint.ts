@@ -10,6 +10,7 @@ import { outputUnwritable } from '../diagnostics/onnx.js';
 import { checkpointOfOtherTraining } from '../diagnostics/train.js';
 import type { Model } from '../graph/ir.js';
 import { fromTypedArray, toFloat32 } from '../graph/tensor-data.js';
+import { reasonOf } from '../onnx/file-errors.js';
 import { readModel, writeModel } from '../onnx/index.js';
 import { VERSION } from '../version.js';
 
@@ -92,6 +93,6 @@ async function makeFolder(folder: string): Promise<void> {
   try {
     await mkdir(folder, { recursive: true });
   } catch (error) {
-    raise(outputUnwritable(folder, error instanceof Error ? error.message : String(error)), error);
+    raise(outputUnwritable(folder, reasonOf(error)), error);
   }
 }

@@ -33,6 +33,6 @@ export interface LearningOptions {
   readonly patience?: number;
   /** A folder for the state of the training, from which the same command goes on where it was cut off. */
   readonly checkpoint?: string;
-  /** Ends training early: what was best so far is kept and checked. */
+  /** Ends training early: what was best so far is kept and checked. In a round of `steps` before the last it ends the run, with an error. */
   readonly signal?: AbortSignal;
 }

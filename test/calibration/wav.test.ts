@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { loadDataset } from '../../src/calibration/dataset.js';
+import type { ImageOptions } from '../../src/calibration/sources/images.js';
 import { decodeWav } from '../../src/calibration/sources/wav.js';
 import type { InputSpec } from '../../src/calibration/sources/source.js';
 import { CondenseError, ExitCode, type Diagnostic } from '../../src/diagnostics/diagnostic.js';
@@ -92,6 +93,20 @@ describe('files become windows', () => {
     expect([...(extras.get('file')!.data as Int32Array)]).toEqual([0, 0, 1]);
     expect(notes.map((n) => n.code)).toEqual(['WAV_RATE', 'WAV_FILES_SHORT']);
     expect(notes[0]!.message).toContain('3 windows of sound at 16000 Hz');
+  });
+
+  it('are scaled as the model was trained: x = (sample * scale - mean) / std', async () => {
+    const folder = folderOf({ 'a.wav': wavFile(int16(-32768, -1, 0, 32767)) });
+    const valuesWith = async (images: ImageOptions) => [
+      ...((await loadDataset([folder], X4, { images })).inputs[0]!.array.data as Float32Array),
+    ];
+    expect(await valuesWith({ scale: [32768] })).toEqual([-32768, -1, 0, 32767]);
+    expect(await valuesWith({ scale: [32768], mean: [1], std: [2] })).toEqual([-16384.5, -1, -0.5, 16383]);
+    for (const [images, reason] of [
+      [{ scale: [1, 2, 3] }, /--scale.*holds 3 numbers, and the model takes 1 channel/],
+      [{ std: [0] }, /--std.*divided/],
+    ] as const)
+      await expect(loadDataset([folder], X4, { images })).rejects.toThrow(reason);
   });
 
   it('a channel axis is kept; a single file will do; every rate is named', async () => {

@@ -33,10 +33,8 @@ describe('bench', () => {
   });
 
   it.each([
-    ['no model', [], /missing required argument/],
     ['a batch that is no number', ['net.onnx', '--batch', '1,x'], /'x' is not what --batch takes/],
     ['no time', ['net.onnx', '--seconds', '0'], /--seconds takes/],
-    ['a file that is not there', ['other.onnx'], /other\.onnx/],
   ])('2 or 4: %s', async (_, [file, ...rest], message) => {
     const { code, stderr } = await runCli([
       'bench',

@@ -1,14 +1,14 @@
-import { spawn, type ChildProcessByStdio } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect } from 'vitest';
 import { run } from '../../src/cli/program.js';
 
 export const repoRoot = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
-const main = builtMain();
+/** The entry point of the build. */
+export const mainFile = builtMain();
 
 /** What a run of the command line left behind. */
 export interface CliResult {
@@ -27,24 +27,32 @@ export async function runCli(
 ): Promise<CliResult> {
   const { process: child, result } = spawnCli(args);
   let stderr = '';
-  child.stderr.on('data', (text: string) => {
+  child.stderr?.on('data', (text: string) => {
     stderr += text;
-    if (interrupt !== undefined && stderr.includes(interrupt.after)) child.kill(interrupt.signal);
+    if (interrupt !== undefined && !child.killed && stderr.includes(interrupt.after)) child.kill(interrupt.signal);
   });
   return result;
 }
 
-/** The same, with the process at hand while it runs. */
-export function spawnCli(args: readonly string[]): {
-  readonly process: ChildProcessByStdio<null, Readable, Readable>;
+/**
+ * The same, with the process at hand while it runs.
+ * @param target a file descriptor that takes stdout, which the result then lacks
+ */
+export function spawnCli(
+  args: readonly string[],
+  target?: number,
+): {
+  readonly process: ChildProcess;
   readonly result: Promise<CliResult>;
 } {
-  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [mainFile, ...args], { stdio: ['ignore', target ?? 'pipe', 'pipe'] });
   let [stdout, stderr] = ['', ''];
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text));
   const ended = new Promise<number | null>((resolve, reject) => child.on('error', reject).on('close', resolve));
-  return { process: child, result: ended.then((code) => checked(args, { code, stdout, stderr })) };
+  // What nobody reads cannot be looked at.
+  const words = (): readonly string[] => (child.stdout?.destroyed === false || stdout !== '' ? args : []);
+  return { process: child, result: ended.then((code) => checked(words(), { code, stdout, stderr })) };
 }
 
 /**
@@ -91,7 +99,7 @@ export function filesIn(folder: string): string[] {
   return readdirSync(folder).sort();
 }
 
-/** The entry point of the build. Tests of an old build would prove nothing about the sources, so it must be newer than they are. */
+/** Tests of an old build would prove nothing about the sources, so it must be newer than they are. */
 function builtMain(): string {
   const file = path.join(repoRoot, 'dist/src/cli/main.js');
   if (!existsSync(file)) throw new Error(`${file} does not exist: run 'npm run build' first`);

@@ -32,10 +32,6 @@ it.each(SHELLS)('%s: the command prints a script that names every command and op
   }
 });
 
-it('another shell is a mistake', async () => {
-  expect(await runHere(['completion', 'csh'])).toMatchObject({ code: 2, stdout: '' });
-});
-
 describe.skipIf(!has('bash'))('bash', () => {
   /** What is offered for the last of some words. */
   const offered = (...words: string[]): string[] => {

@@ -144,7 +144,7 @@ describe('on the command line', () => {
     });
     expect(await runHere(['diff', 'a', 'b', '--config=absent.json'], inside())).toMatchObject({
       code: 2,
-      stderr: expect.stringMatching(/no such file.*absent\.json/) as string,
+      stderr: expect.stringMatching(/it does not exist.*absent\.json/) as string,
     });
     writeFileSync(path.join(broken, 'onnx-condense.config.mjs'), 'export default {}');
     expect((await runHere(['diff', 'a', 'b'], broken)).stderr).toMatch(/several configuration files/);

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { readModel, writeModel } from '../../src/onnx/index.js';
 import type { DistillReport } from '../../src/index.js';
@@ -46,7 +46,6 @@ describe('distill', () => {
   });
 
   it.each([
-    ['a length that is none', ['out.onnx', '--train', 'long'], /'long' is not what --train takes/],
     ['an unknown augmentation', ['out.onnx', '--augment', 'flip,turn'], /'flip,turn' is not what --augment takes/],
     [
       'images where there are none',
@@ -54,8 +53,6 @@ describe('distill', () => {
       /flip and shift in --augment want an input of images/,
     ],
     ['a rate of 0', ['out.onnx', '--learning-rate', '0'], /--learning-rate takes/],
-    ['the output over an input', ['student.onnx'], /the output is the input file/],
-    ['no output', [], /missing required argument 'output.onnx'/],
   ])('2: %s', async (_, [output, ...rest], message) => {
     const { code, stderr } = await runHere([
       ...['distill', inside('teacher.onnx'), inside('student.onnx')],
@@ -72,22 +69,63 @@ describe('a training that is cut off', () => {
     ...['distill', inside('teacher.onnx'), inside('student.onnx'), inside(output), ...data, '--train', steps],
     ...['--learning-rate', '1e-3', '--tolerance', 'nrmse=10', '--checkpoint', inside(checkpoint), '--json', '--quiet'],
   ];
-  /** Sends a signal once the training has left its first trace. */
-  const cutOff = async (args: readonly string[], checkpoint: string, signal: NodeJS.Signals) => {
+  /** Sends a signal once the training has left its first trace, and another when `again` is said after it. */
+  const cutOff = async (args: readonly string[], checkpoint: string, signal: NodeJS.Signals, again?: string) => {
     const child = spawnCli(args);
     const trace = inside(checkpoint, 'training.onnx');
     while (!existsSync(trace) && child.process.exitCode === null) await new Promise((next) => setTimeout(next, 20));
+    let said = '';
+    child.process.stderr?.on('data', (text: string) => {
+      said += text;
+      if (again !== undefined && said.includes(again)) child.process.kill(signal);
+    });
     child.process.kill(signal);
     return child.result;
   };
 
   it('0: by an interrupt keeps the best weights so far, and checks and writes them', async () => {
-    const { code, stdout, stderr } = await cutOff(long('kept.onnx', 'kept', '10min'), 'kept', 'SIGINT');
+    const { code, stdout, stderr } = await cutOff(long('kept.onnx', 'kept', '1min'), 'kept', 'SIGINT');
     expect(code).toBe(0);
     expect(stderr).toMatch(/learning ends here/);
     const { training, status } = JSON.parse(stdout) as DistillReport;
     expect({ status, end: training.end }).toEqual({ status: 'trained', end: 'interrupted' });
     expect((await readModel(inside('kept.onnx'))).graph.nodes.length).toBeGreaterThan(0);
+  });
+
+  it('130: by a second interrupt ends, whatever is being done', async () => {
+    writeFileSync(
+      inside('slow.mjs'),
+      `export const score = () => {
+         process.stderr.write('scoring\\n');
+         return new Promise((resolve) => setTimeout(resolve, 60_000));
+       };`,
+    );
+    const args = [...long('never.onnx', 'twice', '1min'), '--metric', inside('slow.mjs')];
+    const { code, stdout, stderr } = await cutOff(args, 'twice', 'SIGINT', 'scoring');
+    expect({ code, stdout }).toEqual({ code: 130, stdout: '' });
+    expect(stderr).toMatch(/learning ends here, and the best weights so far are checked; interrupt again/);
+    expect(existsSync(inside('never.onnx'))).toBe(false);
+  });
+
+  it('130: by an interrupt in a round of reduce before the last, which says so', async () => {
+    const args = [
+      inside('teacher.onnx'),
+      inside('never.onnx'),
+      ...data.slice(0, 2),
+      '--keep-params',
+      '0.5',
+      '--steps',
+      '2',
+    ];
+    const learning = ['--distill', '2min', '--learning-rate', '1e-3', '--checkpoint', inside('rounds')];
+    const { code, stdout, stderr } = await cutOff([...args, ...learning, '--json'], 'rounds/round-1', 'SIGINT');
+    expect(code).toBe(130);
+    expect(stderr).toMatch(/learning ends here, and in a round before the last the run does too/);
+    expect(stderr).toMatch(
+      /onnx-condense: interrupted in round 1 of 2: no model of the wanted size.*\n {2}With --checkpoint/,
+    );
+    expect(JSON.parse(stdout)).toMatchObject({ status: 'error', error: { code: 'ROUND_INTERRUPTED', exitCode: 130 } });
+    expect(existsSync(inside('never.onnx'))).toBe(false);
   });
 
   it('by a kill leaves no output, and the same command goes on to the end of an unbroken run', async () => {

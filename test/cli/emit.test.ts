@@ -67,6 +67,42 @@ describe('--emit', () => {
     expect(existsSync(file('other.onnx'))).toBe(false);
   });
 
+  it('distill emits the student that learned, again from the same student, and its report beside it', async () => {
+    const file = workplace();
+    const train = ['--data', budget[1]!, '--train', '20steps', '--tolerance', 'nrmse=99', '--learning-rate', '1e-3'];
+    const distill = (output: string, ...more: string[]) =>
+      runHere(['distill', inside('net.onnx'), file('net.onnx'), file(output), ...train, ...more]);
+    await writeModel(smoothNetwork({ hidden: 6 }), file('net.onnx'));
+    const emit = ['--emit', `triton:${file('models')}/net`];
+    const first = await distill('a.onnx', ...emit, '--sidecar', '--json');
+    expect(first.code).toBe(0);
+    const document = JSON.parse(first.stdout) as Record<string, unknown>;
+    expect(document).toMatchObject({ files: ['a.onnx'], emitted: ['net/config.pbtxt', 'net/1/model.onnx'] });
+    expect(JSON.parse(readFileSync(file('a.condense.json'), 'utf8'))).toEqual(document);
+    expect(readFileSync(file('models/net/1/model.onnx'))).toEqual(readFileSync(file('a.onnx')));
+    const second = await distill('b.onnx', ...emit);
+    expect(second.code).toBe(0);
+    expect(second.stderr).toContain('in the model repository: net/1/model.onnx\n');
+    // Made from another student.
+    await writeModel(smoothNetwork({ hidden: 5 }), file('net.onnx'));
+    expect(await distill('c.onnx', ...emit)).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/another model stands/) as string,
+    });
+    expect((await distill('c.onnx', ...emit, '--in-place')).code).toBe(0);
+    const failed = await distill(
+      'd.onnx',
+      '--tolerance',
+      'nrmse=1e-12',
+      '--emit',
+      `triton:${file('models')}/d`,
+      '--sidecar',
+    );
+    expect(failed.code).toBe(3);
+    expect(filesIn(file('models'))).toEqual(['net']);
+    expect(existsSync(file('d.condense.json'))).toBe(false);
+  });
+
   it('nothing is emitted when the check fails', async () => {
     const file = workplace();
     const options = [...budget, '--tolerance', 'nrmse=1e-12', '--emit', `triton:${file('models')}/net`, '--sidecar'];

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { INSTALLATION, SHELLS } from '../../src/cli/completion.js';
 import { COMMAND_SPECS } from '../../src/cli/commands.js';
 import { COMMANDS, OPTION_GROUPS, OPTIONS, optionsOf } from '../../src/cli/options.js';
 import { runHere } from './cli.js';
@@ -44,7 +45,13 @@ it('the examples of the commands have options that exist', () => {
   expect(OPTIONS.every((o) => o.group in OPTION_GROUPS)).toBe(true);
 });
 
+it('completion --help has an example for each shell', async () => {
+  const text = await help('completion', '--help');
+  for (const shell of SHELLS) expect(text).toContain(`  ${INSTALLATION[shell]}\n`);
+});
+
 it('the program itself names the commands', async () => {
   const text = await help('--help');
+  expect(text.split('\n').length).toBeLessThanOrEqual(42);
   for (const command of [...COMMANDS, 'completion']) expect(text).toMatch(new RegExp(`^  ${command} `, 'm'));
 });

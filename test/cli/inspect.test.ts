@@ -50,11 +50,8 @@ describe('inspect', () => {
   });
 
   it.each([
-    ['no model', [], 2, /missing required argument/],
-    ['no data', ['net.onnx'], 2, /required option '--data/],
     ['a name that is none', ['net.onnx', '--include', 'fc9'], 2, /is called 'fc9'/],
     ['a budget', ['net.onnx', '--keep-params', '0.5'], 2, /unknown option '--keep-params'/],
-    ['a file that is not there', ['other.onnx'], 2, /other\.onnx/],
   ])('%s', async (name, [file, ...rest], expected, message) => {
     const { code, stderr } = await runHere([
       'inspect',

@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { COMMANDS, type CommandName } from '../../src/cli/options.js';
 import { writeModel } from '../../src/onnx/index.js';
 import { smoothNetwork } from '../networks.js';
 import { filesIn, repoRoot, runCli, sharedFolder } from './cli.js';
@@ -44,11 +45,43 @@ describe.each(['SIGINT', 'SIGTERM'] as const)('%s ends with code 130 and leaves 
     expect(fresh).toEqual({
       code: 130,
       stdout: '',
-      stderr: expect.stringMatching(/^all rows are given\n([a-z]+: \d+, [\d.]+ s\n)*$/) as string,
+      stderr: expect.stringMatching(
+        /^all rows are given\n([a-z]+: \d+, [\d.]+ s\n)*onnx-condense: interrupted; no half-written file is left\n$/,
+      ) as string,
     });
     expect((await runCli([inside('net.onnx'), path.join(folder, 'old.onnx'), ...args], interrupt)).code).toBe(130);
     expect(filesIn(folder)).toEqual(['old.onnx']);
     expect(readFileSync(path.join(folder, 'old.onnx'), 'utf8')).toBe('older');
+  });
+});
+
+describe('SIGINT ends every other command with code 130', () => {
+  const waiting = 'await new Promise((resolve) => setTimeout(resolve, 60_000));';
+  it.each<[CommandName, string, string, string[]]>([
+    ...COMMANDS.filter((c) => c !== 'reduce').map((command): [CommandName, string, string, string[]] => [
+      command,
+      'reads',
+      waiting,
+      [],
+    ]),
+    // What takes long by itself; the others are through in a moment, or learn.
+    ['sweep', 'computes', '', ['--points', '50']],
+    ['bench', 'computes', '', ['--seconds', '60']],
+  ])('%s while it %s', async (command, name, last, options) => {
+    const data = dataModule(`${command} ${name}.mjs`, last);
+    const folder = inside(`${command} ${name}`);
+    mkdirSync(folder);
+    const output = path.join(folder, 'new.onnx');
+    const net = inside('net.onnx');
+    const files = {
+      ...{ reduce: [net, output], sweep: [net, output, '--pick', 'knee'], distill: [net, net, output] },
+      ...{ verify: [net, net], bench: [net], inspect: [net], diff: [net, net] },
+    }[command];
+    const interrupt = { after: 'all rows are given', signal: 'SIGINT' } as const;
+    const { code, stdout, stderr } = await runCli([command, ...files, '--data', data, '--json', ...options], interrupt);
+    expect({ code, stdout }).toEqual({ code: 130, stdout: '' });
+    expect(stderr.match(/^onnx-condense: .*$/gm)).toEqual(['onnx-condense: interrupted; no half-written file is left']);
+    expect(filesIn(folder)).toEqual([]);
   });
 });
 

@@ -1,11 +1,11 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { writeReport } from '../../src/cli/report.js';
 import { ExitCode } from '../../src/diagnostics/diagnostic.js';
 import { verify, writeModel } from '../../src/index.js';
 import { normalRows, smoothNetwork, writeNpz } from '../networks.js';
-import { filesIn, runCli, runHere, sharedFolder } from './cli.js';
+import { runCli, runHere, sharedFolder } from './cli.js';
 
 const inside = sharedFolder();
 let data: string[];
@@ -76,27 +76,37 @@ describe('--report', () => {
   });
 });
 
-describe('a page that cannot be written', () => {
-  it('2: is said before the work, and nothing else is written', async () => {
-    mkdirSync(inside('folder'));
-    const before = filesIn(inside());
-    for (const [target, reason] of [
-      [inside('missing', 'r.html'), 'it does not exist'],
-      [inside('net.onnx', 'r.html'), 'not a folder'],
-      [inside('folder'), 'it is a folder'],
-      [inside('net.onnx'), 'another file of this run'],
-      [inside('out.onnx'), 'another file of this run'],
-      ['/dev/null', 'no ordinary file'],
-    ] as const) {
-      const { code, stderr } = await runHere([inside('net.onnx'), inside('out.onnx'), ...data, '--report', target]);
-      expect(code).toBe(2);
-      expect(stderr).toMatch(/^onnx-condense: The report cannot be written: .*\n.*--report.*\n$/);
-      expect(stderr).toContain(reason);
-    }
-    expect(filesIn(inside())).toEqual(before);
+describe('a budget that no plan meets has its page too', () => {
+  it('5: reduce, with what stands in the way and the nearest figures', async () => {
+    const args = ['--keep-params', '100', '--exclude', 'fc2', '--quiet', '--report', inside('small.html')];
+    const { code, stderr } = await runHere([inside('net.onnx'), inside('none.onnx'), ...data, ...args]);
+    expect(code).toBe(5);
+    expect(stderr).toMatch(/^onnx-condense: 100 parameters cannot be reached.*\n.*\n$/);
+    expect(existsSync(inside('none.onnx'))).toBe(false);
+    const page = text('small.html');
+    expect(page).toMatch(/class="verdict bad".*No plan meets the budget/s);
+    expect(page).toContain('100 parameters cannot be reached: the smallest possible model has 125');
+    expect(page).toContain('excluded by an option');
+    for (const section of ['verdict', 'network', 'repeat']) expect(page).toContain(`<section id="${section}"`);
+    expect(page).toContain(sha256('data.npz'));
   });
 
-  it('after the work it costs nothing but the page: one message, code 2, or the code of the check', async () => {
+  it('5: an error that the check rows do not bear out; nothing to sweep', async () => {
+    const far = normalRows(100, 7);
+    const wide = { ...far, data: (far.data as Float32Array).map((v) => 4 * v) };
+    const budget = ['--max-error', '1e-2', '--test', writeNpz(inside(), 'far.npz', { x: wide })];
+    const page = (name: string) => ['--quiet', '--report', inside(name)];
+    const missed = await runHere([inside('net.onnx'), inside('none.onnx'), ...data, ...budget, ...page('far.html')]);
+    expect(missed.code).toBe(5);
+    expect(text('far.html')).toMatch(/No plan meets the budget.*the nearest has \S+ with \d+ parameters/s);
+    const swept = await runHere(['sweep', inside('net.onnx'), ...data, '--exclude', 'fc*', ...page('none.html')]);
+    expect(swept.code).toBe(5);
+    expect(text('none.html')).toMatch(/There is no curve.*No channel of the model can be removed/s);
+  });
+});
+
+describe('a page that cannot be written after all', () => {
+  it('costs nothing but the page: one message, code 2, or the code of the check', async () => {
     const report = await verify(inside('net.onnx'), inside('student.onnx'), { data: [inside('data.npz')] });
     const written: string[] = [];
     const stream = { isTTY: false, write: (part: string) => written.push(part) > 0 } as unknown as NodeJS.WriteStream;

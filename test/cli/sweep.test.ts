@@ -77,8 +77,8 @@ describe('sweep', () => {
 
   it.each([
     ['an output without --pick', ['out.onnx'], /an output and --pick belong together/],
+    ['--emit without an output', ['--emit', 'triton:models/net'], /--emit and --sidecar belong to an output/],
     ['--pick without an output', ['--pick', 'knee'], /an output and --pick belong together/],
-    ['a pick that is none', ['--pick', 'best'], /'best' is not what --pick takes/],
     ['two documents on stdout', ['--json', '--csv'], /--json and --csv both want stdout/],
     ['a budget', ['--keep-params', '0.5'], /unknown option '--keep-params'/],
   ])('2: %s', async (_, rest, message) => {

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { writeModel } from '../../src/onnx/index.js';
 import { buildModel, node } from '../build-model.js';
@@ -32,10 +32,9 @@ const withData = (...options: string[]): string[] => reduce('--data', inside('da
 
 describe('wrong options end with code 2', () => {
   it.each([
-    ['--nope', /unknown option '--nope'/],
     ['--method magic', /'magic' is not what --method takes.*\n.*exact, cosine, span/],
     ['--tolerance rmse=1', /'rmse=1' is not understood.*\n.*nrmse, max-abs/],
-    ['--plan absent.json', /the plan cannot be read.*no such file/],
+    ['--plan absent.json', /the plan cannot be read: it does not exist/],
     ['--keep fc9=8', /is called 'fc9'.*\n.*fc1, fc2/],
     ['--keep-params 0.5 --external-data ../away.bin', /plain file name/],
   ])('%s', async (options, message) => {
@@ -45,25 +44,14 @@ describe('wrong options end with code 2', () => {
   it.each([
     ['--holdout 1.5', /'1.5' is not what --holdout takes/],
     ['--max-rows 0', /'0' is not what --max-rows takes/],
-    ['--max-rows 1.5', /--max-rows/],
-    ['--evidence words', /--evidence/],
     ['--threshold 2', /'2' is not what --threshold takes/],
-    ['--select best', /--select/],
-    ['--keep-params half', /'half' is not what --keep-params takes/],
     ['--keep-params=-1', /--keep-params/],
-    ['--keep fc1', /'fc1' is not what --keep takes/],
     ['--keep fc1=0', /--keep/],
     ['--keep fc1=101%', /--keep/],
     ['--max-error nrmse=', /--max-error/],
     ['--keep-macs=-1', /--keep-macs/],
-    ['--size tiny', /'tiny' is not what --size takes/],
     ['--size 0', /'0' is not what --size takes/],
-    ['--streams flow', /'flow' is not what --streams takes/],
     ['--row-tolerance 0', /--row-tolerance/],
-    ['--provider abacus', /'abacus' is not what --provider takes/],
-    ['--batch none', /--batch/],
-    ['--memory much', /'much' is not what --memory takes/],
-    ['--external-threshold -', /--external-threshold/],
     ['--group nobody', /no array 'nobody' to group by; it has trial/],
     ['--method exact --keep-params 0.5', /exact.*takes no budget/],
     ['--evidence data', /belongs to --method exact/],
@@ -77,64 +65,24 @@ describe('wrong options end with code 2', () => {
   ])('%s', async (options, message) => {
     expect(await refused(withData(...options.split(' ')), runHere)).toMatch(message);
   });
-
-  it('arguments: missing, too many', async () => {
-    expect(await refused([inside('net.onnx'), '--data', inside('data.npz')])).toMatch(/missing required argument/);
-    expect(await refused(withData('third.onnx'))).toMatch(/too many arguments/);
-  });
-
-  it('the model: not there, a folder', async () => {
-    const data = ['--data', inside('data.npz')];
-    expect(await refused([inside('no.onnx'), inside('small.onnx'), ...data])).toMatch(/does not exist.*no\.onnx/);
-    expect(await refused([inside('folder'), inside('small.onnx'), ...data])).toMatch(/folder was given/);
-  });
-
-  it('the output: its folder is not there, it is a folder, it is the input', async () => {
-    const options = ['--data', inside('data.npz'), '--keep-params', '0.5', '--tolerance', '1'];
-    const to = (output: string): string[] => [inside('net.onnx'), output, ...options];
-    expect(await refused(to(inside('no', 'small.onnx')))).toMatch(/output cannot be written/);
-    expect(await refused(to(inside('folder')))).toMatch(/output cannot be written/);
-    expect(await refused(to(inside('net.onnx')))).toMatch(/the output is the input file.*\n.*--in-place/);
-    expect(await refused(to(inside('folder', '..', 'net.onnx')))).toMatch(/the output is the input file/);
-    expect(existsSync(inside('no'))).toBe(false);
-  });
-
-  it('with --json, the mistake is the document', async () => {
-    for (const options of ['--batch none', '--nope', '--keep fc9=8']) {
-      const { code, stdout, stderr } = await runCli(withData(...options.split(' '), '--json'));
-      expect(code).toBe(2);
-      expect(JSON.parse(stdout)).toMatchObject({ status: 'error', error: { exitCode: 2 } });
-      expect(stderr).not.toBe('');
-    }
-  });
 });
 
 describe('data that does not fit ends with code 2', () => {
   const rows = normalRows(100);
-  const broken = { ...rows, data: Float32Array.from(rows.data as Float32Array, (v, i) => (i === 15 ? NaN : v)) };
 
   it.each([
-    ['another name', { z: rows }, /no array for the input 'x'; it has 'z'/],
-    ['another type', { x: { ...rows, dtype: 'int32', data: new Int32Array(200) } }, /'x' wants float32.*int32/],
     ['another rank', { x: { ...rows, dims: [200] } }, /'x' wants \[rows, 2\], the data has \[200\]/],
-    ['other columns', { x: { ...rows, dims: [50, 4] } }, /'x' wants \[rows, 2\], the data has \[50, 4\]/],
-    ['no rows', { x: { ...rows, dims: [0, 2], data: new Float32Array(0) } }, /'x' has no rows/],
-    ['NaN', { x: broken }, /NaN or Inf in the data for the input 'x', first in row 7/],
     ['a single row', { x: { ...rows, dims: [1, 2], data: new Float32Array(2) } }, /1 row\(s\) cannot be split/],
-  ] as const)('%s', async (name, arrays, message) => {
+  ] as const)('%s', async (_name, arrays, message) => {
     const data = writeNpz(inside(), 'wrong.npz', arrays);
-    expect(await refused(reduce('--data', data), name === 'NaN' ? runCli : runHere)).toMatch(message);
+    expect(await refused(reduce('--data', data), runHere)).toMatch(message);
   });
 
-  it('none at all, a file that is not there, no known format, a damaged file', async () => {
-    writeFileSync(inside('wrong.npz'), 'not a zip');
+  it('no known format, other rows for the check that are not there', async () => {
     writeFileSync(inside('data.xls'), '1,2');
-    expect(await refused(reduce())).toMatch(/required option '--data <spec>' not specified/);
-    expect(await refused(reduce('--data', inside('no.npz')))).toMatch(/no\.npz' does not exist/);
     expect(await refused(reduce('--data', inside('data.xls')), runHere)).toMatch(
       /in no format that is known.*\n.*file\.npz/,
     );
-    expect(await refused(reduce('--data', inside('wrong.npz')), runHere)).toMatch(/damaged.*wrong\.npz/);
     expect(await refused(withData('--test', inside('no.npz')), runHere)).toMatch(/no\.npz' does not exist/);
   });
 

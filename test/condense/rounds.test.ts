@@ -91,6 +91,38 @@ describe('reduce in rounds', () => {
     expect(report.verification!.outputs[0]!.nrmse).toBeLessThan(0.5);
   });
 
+  describe('an interrupt', () => {
+    /** Two rounds, interrupted at the first event of a kind in a round. */
+    const interrupted = (round: number, stage: 'distill' | 'other') => {
+      const controller = new AbortController();
+      let [rounds, learning] = [0, false];
+      const run = reduce({
+        ...{ keepParams, steps: 2, distill: { steps: 300 }, learningRate: 1e-2, signal: controller.signal },
+        onProgress: (event) => {
+          if (event.stage === 'distill' && !learning) rounds++;
+          learning = event.stage === 'distill';
+          if (rounds === round && learning === (stage === 'distill')) controller.abort();
+        },
+      });
+      return run.catch((error: unknown) => (error as CondenseError).diagnostic);
+    };
+
+    it.each([
+      ['while the first learns', 1, 'distill', 'in round 1 of 2'],
+      ['between them', 1, 'other', 'in round 2 of 2'],
+    ] as const)('%s ends the run: nothing of the wanted size has learned', async (_, round, stage, where) => {
+      const failure = await interrupted(round, stage);
+      expect(failure).toMatchObject({ code: 'ROUND_INTERRUPTED', exitCode: 130 });
+      expect((failure as { message: string }).message).toContain(where);
+    });
+
+    it('while the last learns keeps what was best', async () => {
+      const { report } = (await interrupted(2, 'distill')) as Awaited<ReturnType<typeof condense>>;
+      expect(report.status).toBe('reduced');
+      expect(report.training!.map((t) => t.end)).toEqual(['length', 'interrupted']);
+    });
+  });
+
   it.each<[string, Partial<CondenseOptions>, RegExp]>([
     ['a plan of widths', { steps: 2, keep: new Map([['fc1', 4]]) }, /--steps goes to a budget/],
     ['no budget', { steps: 2 }, /--steps goes to a budget/],

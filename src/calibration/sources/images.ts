@@ -14,24 +14,18 @@ import {
   imageInputIsBytes,
   imageInputMissing,
   imageLayoutUnknown,
-  imageNumbersWrong,
   imageSizeUnknown,
   sharpMissing,
 } from '../../diagnostics/calibration.js';
+import { checkScaling, SCALING_KEYS, scalingOf, type Scaling } from './scaling.js';
 import { filesBelow, isFolder, type DataFormat, type InputSpec } from './source.js';
 
-/** How images become values. Lists hold one number for each channel, in the order in which the model takes them, or one for all. */
-export interface ImageOptions {
+/** How images become values; the scaling is that of sounds as well. */
+export interface ImageOptions extends Scaling {
   /** Height and width; the model's own where it fixes them. */
   readonly size?: readonly [number, number];
   /** Found from the input's shape where that shows it. */
   readonly layout?: 'nchw' | 'nhwc';
-  /** Default 1. */
-  readonly scale?: readonly number[];
-  /** Default 0. */
-  readonly mean?: readonly number[];
-  /** Default 1. */
-  readonly std?: readonly number[];
   /** `center`: fill the size and cut off what is over; `none`: stretch. Default `center`. */
   readonly crop?: 'center' | 'none';
   /** Order of the colours. Default `rgb`. */
@@ -56,9 +50,9 @@ export const images: DataFormat = {
     if (input?.shape?.length !== 4 || other !== undefined) return raise(imageInputMissing(inputs.map((i) => i.name)));
     const geometry = geometryOf(input, options);
     const { height, width, channels, layout } = geometry;
-    checkNumbers(options, channels);
+    checkScaling(options, channels);
     const raw = input.dtype === 'uint8';
-    if (raw && NUMBERS.some((key) => options[key] !== undefined)) raise(imageInputIsBytes(input.name));
+    if (raw && SCALING_KEYS.some((key) => options[key] !== undefined)) raise(imageInputIsBytes(input.name));
     const decode = await loadSharp();
     for (let start = 0; start < files.length; start += CHUNK) {
       const part = files.slice(start, start + CHUNK);
@@ -95,20 +89,6 @@ function geometryOf({ name, shape = [] }: InputSpec, { size, layout }: ImageOpti
   return { height, width, channels, layout: found };
 }
 
-const NUMBERS = ['scale', 'mean', 'std'] as const;
-
-function checkNumbers(options: ImageOptions, channels: number): void {
-  for (const key of NUMBERS) {
-    const list = options[key];
-    if (list === undefined) continue;
-    if (list.length !== 1 && list.length !== channels)
-      raise(
-        imageNumbersWrong(key, `it holds ${list.length} numbers, and the model's images have ${channels} channel(s)`),
-      );
-    if (key === 'std' && list.includes(0)) raise(imageNumbersWrong(key, 'it holds a 0, by which values are divided'));
-  }
-}
-
 type Decode = (file: string, geometry: Geometry, crop: 'center' | 'none') => Promise<Uint8Array>;
 
 /** Loads sharp, which only those who feed images need. Pixels come row by row, red, green and blue. */
@@ -132,16 +112,15 @@ function place(
   pixels: Uint8Array,
   target: Float32Array | Uint8Array,
   { channels, layout }: Geometry,
-  { scale = [1], mean = [0], std = [1], colours = 'rgb' }: ImageOptions,
+  options: ImageOptions,
 ): void {
   const area = pixels.length / 3;
-  const of = (list: readonly number[], c: number): number => list[list.length === 1 ? 0 : c]!;
   for (let c = 0; c < channels; c++) {
-    const from = colours === 'bgr' ? 2 - c : c;
-    const [s, m, d] = [of(scale, c), of(mean, c), of(std, c)];
+    const from = options.colours === 'bgr' ? 2 - c : c;
+    const scaled = scalingOf(options, c);
     for (let i = 0; i < area; i++) {
       const pixel = channels === 1 ? luma(pixels, 3 * i) : pixels[3 * i + from]!;
-      target[layout === 'nchw' ? c * area + i : i * channels + c] = (pixel * s - m) / d;
+      target[layout === 'nchw' ? c * area + i : i * channels + c] = scaled(pixel);
     }
   }
 }

@@ -34,7 +34,7 @@ export interface Chunk {
 export interface SourceContext {
   readonly inputs: readonly InputSpec[];
   readonly note: (note: DataNote) => void;
-  /** How images become values. */
+  /** How images become values, and how sounds are scaled. */
   readonly images?: ImageOptions | undefined;
 }
 

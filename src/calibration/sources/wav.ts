@@ -1,6 +1,7 @@
 /**
  * WAV files (one, or a folder with its sub-folders) as rows of the model's one input: mixed down to mono, each cut into windows of the length
- * that the model wants, one behind the other; what is left at the end of a file is dropped. Integers become x / 2^(bits - 1), from -1 to 1.
+ * that the model wants, one behind the other; what is left at the end of a file is dropped. Integers become x / 2^(bits - 1), from -1 to 1, and
+ * what `--scale` makes of that.
  *
  * The reader is written out here, for no package fits: wavefile, the one that reads all of these forms, had its last release in 2020 and holds every
  * sample as a double. A walk over the chunks of a RIFF file is hardly longer than the use of a package would be.
@@ -19,6 +20,7 @@ import {
 } from '../../diagnostics/data-formats.js';
 import type { NumericArray } from '../../graph/feeds.js';
 import { isFloat } from '../../graph/tensor.js';
+import { checkScaling, scalingOf } from './scaling.js';
 import { filesBelow, isFolder, type DataFormat, type InputSpec } from './source.js';
 
 const WAV = /\.wave?$/i;
@@ -28,14 +30,16 @@ const FILE_KEY = 'file';
 export const wav: DataFormat = {
   name: 'sounds/',
   description:
-    'a folder of WAV files, sub-folders included, or one file.wav: cut into windows as long as the model wants; --group file keeps those of a file together',
+    'a folder of WAV files, sub-folders included, or one file.wav: cut into windows as long as the model wants, see --scale; --group file keeps those of a file together',
   example: '--data recordings/ --group file',
   matches: (spec) => (isFolder(spec) ? filesBelow(spec, WAV).length > 0 : WAV.test(spec)),
-  *open(spec, { inputs, note }) {
+  *open(spec, { inputs, note, images: scaling = {} }) {
     const files = isFolder(spec) ? filesBelow(spec, WAV) : [spec];
     const [input, other] = inputs;
     const samples = input === undefined || other !== undefined ? undefined : windowOf(input);
     if (input === undefined || samples === undefined) return raise(wavInputUnfit(inputs.map((i) => i.name)));
+    checkScaling(scaling, 1);
+    const scaled = scalingOf(scaling);
     const inner = input.shape!.length === 3 ? [1, samples] : [samples];
     const rates = new Set<number>();
     let [windows, short] = [0, 0];
@@ -48,7 +52,7 @@ export const wav: DataFormat = {
         short++;
         continue;
       }
-      const data = sound.samples.subarray(0, rows * samples);
+      const data = sound.samples.subarray(0, rows * samples).map(scaled);
       const arrays = new Map<string, NumericArray>([
         [FILE_KEY, { dtype: 'int32', dims: [rows], data: new Int32Array(rows).fill(number) }],
         [input.name, { dtype: 'float32', dims: [rows, ...inner], data }],

@@ -5,6 +5,7 @@ import type { InspectedModel, InspectReport } from '../inspect-report.js';
 import type { SweepPoint, SweepReport } from '../sweep-report.js';
 import type { TrainingReport } from '../training-report.js';
 import type { VerificationReport } from '../../verify/report-types.js';
+import type { Diagnostic } from '../../diagnostics/diagnostic.js';
 import { modelNames } from '../model-names.js';
 import type { ReportDetails } from '../details.js';
 import type { RunRecord } from '../run-record.js';
@@ -17,6 +18,12 @@ export type Reported =
       readonly command: 'sweep';
       readonly report: SweepReport;
       readonly picked?: { readonly report: CondenseReport };
+      readonly details?: ReportDetails;
+    }
+  | {
+      /** No plan meets the budget, or nothing can be removed: there is no report, but a reason. */
+      readonly command: 'reduce' | 'sweep';
+      readonly refused: Pick<Diagnostic, 'message' | 'advice'>;
       readonly details?: ReportDetails;
     }
   | { readonly command: 'distill'; readonly report: DistillReport; readonly details?: ReportDetails }
@@ -60,6 +67,15 @@ export function reportData(result: Reported, run: RunRecord): ReportData {
   const base = { checkpoints: [], training: [], warnings: [], rows: [], seconds: {}, facts: [], run };
   const named = run.files.filter(({ role }) => NAMED.has(role)).map(({ name }) => baseName(name));
   const title = named.length === 0 ? 'onnx-condense' : named.join(' → ');
+  if ('refused' in result) {
+    const { message, advice = '' } = result.refused;
+    const verdict: Verdict = {
+      tone: 'bad',
+      headline: result.command === 'reduce' ? 'No plan meets the budget' : 'There is no curve',
+      sentence: `${message.charAt(0).toUpperCase()}${message.slice(1)}. Nothing was written. ${advice}`,
+    };
+    return { ...base, title, verdict, details: result.details ?? {} };
+  }
   switch (result.command) {
     case 'reduce': {
       const { report, details = {} } = result;
