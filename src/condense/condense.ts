@@ -68,8 +68,27 @@ export async function condense(model: Model | string, options: CondenseOptions):
     const { model, pass, report } = await clock.timed('distill', () =>
       learn(teacher, reduced.model, ready.data, own.distill!, own, ready),
     );
-    if (round < (options.steps ?? 1)) endIfInterrupted(round);
-    return [ready, { ...reduced, model, passes: [...reduced.passes, pass], training: [report] }];
+    const last = round === (options.steps ?? 1);
+    if (!last) endIfInterrupted(round);
+    const learned: Reduced = { ...reduced, model, passes: [...reduced.passes, pass], training: [report] };
+    if (!last || report.bestStep > 0 || options.signal?.aborted === true) return [ready, learned];
+    const plain = await withoutLearning(ready, reduced, own);
+    return [
+      ready,
+      plain === undefined ? learned : { ...learned, ...plain, passes: [...plain.passes, pass], training: [report] },
+    ];
+  }
+
+  /** The same widths without the stronger ridge that prepares for learning: what stands where no step was better. */
+  async function withoutLearning(
+    ready: Prepared,
+    { plan }: Reduced,
+    { distill: _distill, ...own }: CondenseOptions,
+  ): Promise<Reduced | undefined> {
+    if ((own.method ?? 'span') !== 'span' || plan === undefined) return undefined;
+    const reduced = await clock.timed('reduce', () => reduceBySpan(ready, { ...own, plan }));
+    // What the search found out about the plan still holds.
+    return { ...withSharedConstants(ready, reduced), plan };
   }
 
   /** Learning that was ended early is worth keeping in the last round alone: before it, nothing has the wanted size. */

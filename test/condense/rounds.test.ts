@@ -64,6 +64,16 @@ describe('reduce with --distill', () => {
     expect(kinds.slice(1).map((l) => l.weight)).toEqual([0.5]);
   });
 
+  it('gives what the refit alone gives at these widths where no step is better', async () => {
+    const learned = await reduce({ keepParams, distill: { steps: 20 }, learningRate: 1 });
+    expect(learned.report.training![0]!.bestStep).toBe(0);
+    expect(learned.report.passes.at(-1)).toMatchObject({ name: 'distill', changed: false });
+    // The ridge that prepares for learning costs a little, and is gone with it.
+    const plain = await reduce({ plan: learned.report.plan! });
+    expect(learned.report.verification!.outputs).toEqual(plain.report.verification!.outputs);
+    expect(learned.report.nodes).toEqual(plain.report.nodes);
+  });
+
   it('does not train what was not reduced', async () => {
     const { report } = await reduce({ keepParams: 1, distill: { steps: 50 } });
     expect(report.status).toBe('unchanged');
