@@ -15,30 +15,34 @@ export interface RangePoint {
 
 /** Adam rarely stands more for long, even where a few steps do no harm. */
 const RATES = [1e-4, 2e-4, 5e-4, 1e-3, 2e-3];
+/** Tried where none of the others is stood: weights that least squares has found to many digits. */
+const SMALL_RATES = [3e-5, 1e-5];
 
-/** @param steps at each rate; signal: ends the test after the step that it is at, with the rates that were tried to their end */
+/** @param start loss on validation rows before any step; steps at each rate; signal: ends the test after the step that it is at, with the rates that were tried to their end */
 export async function rangeTest(
   learner: Learner,
   order: RowOrder,
   validation: Int32Array,
+  start: number,
   steps: number,
   signal?: AbortSignal,
 ): Promise<RangePoint[]> {
-  const start = learner.weights.map((w) => w.slice());
+  const weights = learner.weights.map((w) => w.slice());
   const points: RangePoint[] = [];
-  for (const rate of RATES) {
+  for (const rate of [...RATES, ...SMALL_RATES]) {
+    if (rate < RATES[0]! && (stood(points, start).length > 0 || Number.isNaN(start))) break;
     let loss = 0;
     for (let step = 0; step < steps && Number.isFinite(loss) && signal?.aborted !== true; step++)
       loss = await learner.step(order.of(step), 0, rateAt(step, step / steps, steps, rate));
     if (signal?.aborted === true) {
-      learner.adam.restart(start);
+      learner.adam.restart(weights);
       break;
     }
     const reached = Number.isFinite(loss) ? await learner.loss(validation) : Infinity;
     points.push({ rate, loss: reached });
-    learner.adam.restart(start);
+    learner.adam.restart(weights);
   }
-  return points;
+  return points.sort((a, b) => a.rate - b.rate);
 }
 
 /** A loss that grows to more than this many times the one before is not stood. */
@@ -46,7 +50,10 @@ const STOOD = 4;
 
 /** @param start loss on validation rows before any step */
 export function bestRate(points: readonly RangePoint[], start: number): number {
+  return stood(points, start).at(-1)?.rate ?? points[0]?.rate ?? RATES[0]!;
+}
+
+function stood(points: readonly RangePoint[], start: number): readonly RangePoint[] {
   const least = points.reduce((a, b) => Math.min(a, b.loss), Infinity);
-  const stood = points.filter((p) => p.loss <= STOOD * Math.min(start, least));
-  return stood.at(-1)?.rate ?? RATES[0]!;
+  return points.filter((p) => p.loss <= STOOD * Math.min(start, least));
 }

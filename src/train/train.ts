@@ -247,7 +247,7 @@ class Training {
     }
     const expected = 'steps' in length ? length.steps : (60 * length.minutes) / (await this.secondsOfStep());
     const steps = Math.min(RANGE_STEPS[1], Math.max(RANGE_STEPS[0], Math.round(expected * RANGE_SHARE)));
-    const points = await rangeTest(learner, this.order, validation, steps, options.signal);
+    const points = await rangeTest(learner, this.order, validation, loss, steps, options.signal);
     this.record = { ...this.record, rangeTest: points };
     this.rate = bestRate(points, loss);
   }

@@ -4,7 +4,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { loadDataset, type Dataset } from '../../src/calibration/dataset.js';
 import { dataInputs } from '../../src/condense/prepare.js';
 import type { CondenseError } from '../../src/diagnostics/diagnostic.js';
-import { toFloat64 } from '../../src/graph/tensor-data.js';
+import { cloneModel, replaceConstant } from '../../src/graph/edit.js';
+import { floatTensor, toFloat64 } from '../../src/graph/tensor-data.js';
 import { train, type TrainOptions, type Trained } from '../../src/train/train.js';
 import { CPU } from '../dense.js';
 import { normalRows, smoothNetwork, writeNpz } from '../networks.js';
@@ -18,11 +19,11 @@ beforeAll(async () => {
 });
 
 const STEPS = 200;
-const learn = (options: Partial<TrainOptions> = {}): Promise<Trained> => {
+const learn = (options: Partial<TrainOptions> = {}, pupil = student): Promise<Trained> => {
   const rows = Int32Array.from({ length: 400 }, (_, i) => i);
   return train(
     teacher,
-    student,
+    pupil,
     data,
     { fit: rows.subarray(0, 300), validation: rows.subarray(300) },
     {
@@ -139,5 +140,18 @@ it('finds a rate that lowers the loss where none is given', async () => {
   const trained = await learn({ rate: undefined, length: { steps: 2000 } });
   expect(trained.rangeTest.length).toBeGreaterThan(4);
   expect(trained.rangeTest.map((p) => p.rate)).toContain(trained.rate);
+  expect(trained.bestStep).toBeGreaterThan(0);
+});
+
+it('looks for smaller rates where the weights are nearly right', async () => {
+  const nearly = cloneModel(teacher);
+  for (const [name, tensor] of nearly.graph.initializers) {
+    const values = toFloat64(tensor).map((v, i) => v * (1 + 1e-4 * Math.cos(i)));
+    replaceConstant(nearly.graph, name, floatTensor(name, tensor.dims, 'float32', values));
+  }
+  const trained = await learn({ rate: undefined, augmentation: undefined, length: { steps: 3000 } }, nearly);
+  // One smaller rate is enough here: it is stood.
+  expect(trained.rangeTest.map((p) => p.rate).slice(0, 2)).toEqual([3e-5, 1e-4]);
+  expect(trained.rate).toBe(3e-5);
   expect(trained.bestStep).toBeGreaterThan(0);
 });
