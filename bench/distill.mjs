@@ -38,7 +38,7 @@ const RUNS = [
     name: 'drm19',
     ratio,
     budget: () => ({ keepParams: ratio, trials: 4 }),
-    learning: { distill: { minutes }, trainBatch: 512 },
+    learning: { distill: { minutes }, trainBatch: 1024 },
   })),
   {
     name: 'resnet56-cifar10',

@@ -9,7 +9,7 @@ import { TrainingRows, type Augmentation } from './augmentation.js';
 import { loadCheckpoint, saveCheckpoint, type TrainingState } from './checkpoint.js';
 import { Learner } from './learner.js';
 import type { OutputLoss } from './losses.js';
-import { bestRate, rangeTest, type RangePoint } from './range-test.js';
+import { bestRate, growthIn, rangeTest, type RangePoint } from './range-test.js';
 import { RowOrder } from './row-order.js';
 import { Progress, rateAt, type TrainingLength } from './schedule.js';
 import { Targets } from './targets.js';
@@ -247,9 +247,10 @@ class Training {
     }
     const expected = 'steps' in length ? length.steps : (60 * length.minutes) / (await this.secondsOfStep());
     const steps = Math.min(RANGE_STEPS[1], Math.max(RANGE_STEPS[0], Math.round(expected * RANGE_SHARE)));
-    const points = await rangeTest(learner, this.order, validation, loss, steps, options.signal);
+    const growth = growthIn(expected);
+    const points = await rangeTest(learner, this.order, validation, { start: loss, growth, steps }, options.signal);
     this.record = { ...this.record, rangeTest: points };
-    this.rate = bestRate(points, loss);
+    this.rate = bestRate(points, loss, growth);
   }
 
   /** How long a step takes, from a second one: the first pays for memory. */
