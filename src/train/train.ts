@@ -88,7 +88,7 @@ export interface Trained {
 /** How often validation rows are looked at. */
 const CHECKS = 25;
 /** Share of the training that each rate of the range test gets, and bounds of its steps. */
-const RANGE_SHARE = 1 / 100;
+const RANGE_SHARE = 1 / 50;
 const RANGE_STEPS = [10, 200] as const;
 /** How often training may go astray and start again from its best weights at half the rate. */
 const MOST_SETBACKS = 5;

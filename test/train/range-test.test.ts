@@ -9,9 +9,9 @@ describe('bestRate', () => {
   });
 
   it('is a smaller one where there is less time to make up for what it destroys', () => {
-    expect(bestRate(points([1.05, 1.2, 3.9]), 1, growthIn(3000))).toBeCloseTo(1e-4, 12);
-    expect(bestRate(points([1.05, 1.2, 3.9]), 1, growthIn(80_000))).toBeCloseTo(1e-3, 12);
-    expect(bestRate(points([1.05, 1.2, 3.9]), 1, growthIn(1e6))).toBeCloseTo(1e-2, 12);
+    expect(bestRate(points([1.01, 1.2, 3.9]), 1, growthIn(3000))).toBeCloseTo(1e-4, 12);
+    expect(bestRate(points([1.01, 1.2, 3.9]), 1, growthIn(80_000))).toBeCloseTo(1e-3, 12);
+    expect(bestRate(points([1.01, 1.2, 3.9]), 1, growthIn(1e6))).toBeCloseTo(1e-2, 12);
   });
 
   it('is near the one that lowers the loss most where weights are far from what they could be', () => {
