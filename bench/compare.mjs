@@ -2,7 +2,6 @@
 // the paper merges, and as this program does it. Each space keeps the same share of its channels, so that only choice and compensation differ;
 // the last way also plans how many stay where, at equal parameters. Writes docs/measured.md.
 //   npm run build && node bench/compare.mjs [name ...]
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { keepMask } from '../dist/src/channels/keep.js';
@@ -20,6 +19,7 @@ import { Blas } from '../dist/src/runtime/blas.js';
 import { compareModels } from '../dist/src/verify/compare-models.js';
 import { COLLECTION, collectionEntries, dataOf } from './data/raw-images.mjs';
 import { METRICS, outputsFor, rowsFor } from './evaluate.mjs';
+import { keptResults } from './kept.mjs';
 import { writeMeasured } from './measured-document.mjs';
 
 const cifar = (part) => fileURLToPath(new URL(`data/cifar10-${part}.mjs`, import.meta.url));
@@ -41,14 +41,12 @@ const RUNS = [
 ];
 const SHARE = 0.5;
 
-const folder = fileURLToPath(new URL('../out/compare', import.meta.url));
-const fileOf = (name) => path.join(folder, `${name}.json`);
-mkdirSync(folder, { recursive: true });
+const kept = keptResults('compare');
 for (const run of RUNS.filter(({ name }) => process.argv.length < 3 || process.argv.includes(name)))
-  writeFileSync(fileOf(run.name), JSON.stringify(await measure(run)));
+  kept.write(run.name, await measure(run));
 await writeMeasured(
   'compare',
-  RUNS.flatMap(({ name }) => (existsSync(fileOf(name)) ? JSON.parse(readFileSync(fileOf(name), 'utf8')) : [])),
+  RUNS.flatMap(({ name }) => kept.read(name)),
 );
 
 async function measure({ name, classes = [], rows, inside, maxRows }) {
@@ -96,11 +94,11 @@ async function measure({ name, classes = [], rows, inside, maxRows }) {
   );
   const wanted = (space) => Math.max(space.least, Math.round(SHARE * space.channels.length));
   const cut = async (reduction) => (await applyCut(original, reduction)).model;
-  const kept = (importance) =>
+  const keepBy = (importance) =>
     keepMask(analysis, new Map(analysis.spaces.map((s) => [s.id, largest(s, importance(s), wanted(s))])));
   const norms = groupNorms(original, analysis);
-  const byNorm = kept(() => norms);
-  const byContribution = kept((space) => contributions(original, space, moments.all));
+  const byNorm = keepBy(() => norms);
+  const byContribution = keepBy((space) => contributions(original, space, moments.all));
 
   let started = performance.now();
   await judge('group norm, nothing absorbed', await cut({ analysis, keep: byNorm, absorbed: new Map() }), started);

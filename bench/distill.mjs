@@ -3,7 +3,6 @@
 //   npm run build && node bench/distill.mjs [name[@ratio] ...]
 // Each line runs in a process of its own; results are kept in out/distill with date and machine, and gone on from.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,6 +10,7 @@ import { label } from '../dist/src/channels/tracker.js';
 import { condense, parameterCount, readModel } from '../dist/src/index.js';
 import { COLLECTION, collectionEntries, dataOf } from './data/raw-images.mjs';
 import { agreement, METRICS, outputsFor, rowsFor } from './evaluate.mjs';
+import { keptResults } from './kept.mjs';
 import { writeMeasured } from './measured-document.mjs';
 
 const images = { classes: ['logits'], augment: { flip: true, shift: 0.125 } };
@@ -62,26 +62,21 @@ const RUNS = [
     learning: { distill: { minutes: 10 }, trainBatch: 64, ...images },
   },
 ];
-const folder = fileURLToPath(new URL('../out/distill', import.meta.url));
+const kept = keptResults('distill');
 const key = ({ name, ratio, way }) => [`${name}@${ratio}`, way].filter(Boolean).join('-');
 
 const wanted = process.argv.slice(2).filter((a) => a !== '--one');
 if (process.argv.includes('--one')) {
   await measure(RUNS.find((r) => key(r) === wanted[0]));
 } else {
-  mkdirSync(folder, { recursive: true });
   for (const run of RUNS.filter((r) => wanted.length === 0 || wanted.includes(r.name) || wanted.includes(key(r)))) {
-    if (wanted.length === 0 && existsSync(fileOf(run))) continue;
+    if (wanted.length === 0 && kept.read(key(run)).length > 0) continue;
     spawnSync(process.execPath, [fileURLToPath(import.meta.url), '--one', key(run)], { stdio: 'inherit' });
   }
   writeMeasured(
     'distill',
-    RUNS.flatMap((run) => (existsSync(fileOf(run)) ? [JSON.parse(readFileSync(fileOf(run), 'utf8'))] : [])),
+    RUNS.flatMap((run) => kept.read(key(run))),
   );
-}
-
-function fileOf(run) {
-  return path.join(folder, `${key(run)}.json`);
 }
 
 async function measure(run) {
@@ -143,7 +138,7 @@ async function measure(run) {
     machine: `${os.cpus().length} cores of ${os.cpus()[0].model}`,
   };
   console.log(JSON.stringify(result));
-  writeFileSync(fileOf(run), JSON.stringify(result));
+  kept.write(key(run), result);
 }
 
 /** A line each minute. */

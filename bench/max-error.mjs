@@ -1,9 +1,7 @@
 // What `--max-error nrmse=1e-2` finds against the smallest model that a dense sweep finds (as `sweep` plans it): sizes in small steps, each made and measured
 // on the same check rows. Writes docs/measured.md.
 //   npm run build && node bench/max-error.mjs [name ...]
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { chooseViews } from '../dist/src/channels/sites.js';
 import { acceptanceOf } from '../dist/src/condense/acceptance.js';
 import { limitsOf } from '../dist/src/condense/budget.js';
@@ -15,6 +13,7 @@ import { WidthCost } from '../dist/src/plan/cost.js';
 import { Blas } from '../dist/src/runtime/blas.js';
 import { compareModels } from '../dist/src/verify/compare-models.js';
 import { COLLECTION, collectionEntries, dataOf } from './data/raw-images.mjs';
+import { keptResults } from './kept.mjs';
 import { writeMeasured } from './measured-document.mjs';
 
 const NAMES = [
@@ -34,18 +33,16 @@ const LIMIT = 1e-2;
 const STEP = 0.975;
 const ABOVE = 1.06;
 const MISSES = 5;
-const folder = fileURLToPath(new URL('../out/max-error', import.meta.url));
-mkdirSync(folder, { recursive: true });
-const fileOf = (name) => path.join(folder, `${name}.json`);
+const kept = keptResults('max-error');
 
 for (const name of NAMES.filter((n) => process.argv.length < 3 || process.argv.includes(n))) {
   const result = await measure(name);
   console.log(JSON.stringify(result));
-  writeFileSync(fileOf(name), JSON.stringify(result));
+  kept.write(name, result);
 }
 await writeMeasured(
   'max-error',
-  NAMES.flatMap((name) => (existsSync(fileOf(name)) ? [JSON.parse(readFileSync(fileOf(name), 'utf8'))] : [])),
+  NAMES.flatMap((name) => kept.read(name)),
 );
 
 async function measure(name) {

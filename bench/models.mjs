@@ -2,12 +2,12 @@
 //   npm run build && node bench/models.mjs [name[@ratio] ...]
 // Each reduction runs in a process of its own, so that its memory is its own; results are kept in out/models and gone on from.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { condense, parameterCount, readModel } from '../dist/src/index.js';
 import { COLLECTION, collectionEntries, dataOf } from './data/raw-images.mjs';
 import { agreement, labelsOfFolder, METRICS, outputsFor, rowsFor } from './evaluate.mjs';
+import { keptResults } from './kept.mjs';
 import { writeMeasured } from './measured-document.mjs';
 
 const RUNS = [
@@ -20,7 +20,7 @@ const RUNS = [
 ];
 /** The images that mobilenetv2-imagenet is fitted and judged on: one of each class, other classes in the two folders. */
 const IMAGES = { scale: [1 / 127.5], mean: [1] };
-const folder = fileURLToPath(new URL('../out/models', import.meta.url));
+const kept = keptResults('models');
 const key = ({ name, ratio }) => `${name}@${ratio}`;
 
 const wanted = process.argv.slice(2).filter((a) => a !== '--one');
@@ -28,23 +28,18 @@ if (process.argv.includes('--one')) {
   const run = RUNS.find((r) => key(r) === wanted[0]);
   console.log(JSON.stringify(await measure(run)));
 } else {
-  mkdirSync(folder, { recursive: true });
   for (const run of RUNS.filter((r) => wanted.length === 0 || wanted.includes(r.name) || wanted.includes(key(r)))) {
-    const file = path.join(folder, `${key(run)}.json`);
-    if (wanted.length === 0 && existsSync(file)) continue;
+    if (wanted.length === 0 && kept.read(key(run)).length > 0) continue;
     const { stdout, status } = spawnSync(process.execPath, [fileURLToPath(import.meta.url), '--one', key(run)], {
       stdio: ['ignore', 'pipe', 'inherit'],
       encoding: 'utf8',
     });
-    if (status === 0) writeFileSync(file, stdout);
+    if (status === 0) kept.write(key(run), JSON.parse(stdout));
     console.log(`${key(run)}: ${status === 0 ? stdout.trim() : `exit ${status}`}`);
   }
   writeMeasured(
     'models',
-    RUNS.flatMap((run) => {
-      const file = path.join(folder, `${key(run)}.json`);
-      return existsSync(file) ? [JSON.parse(readFileSync(file, 'utf8'))] : [];
-    }),
+    RUNS.flatMap((run) => kept.read(key(run))),
   );
 }
 

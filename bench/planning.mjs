@@ -2,9 +2,7 @@
 // prediction against what comes out. Writes docs/measured.md.
 //   npm run build && node bench/planning.mjs [name ...] [--plans 20]
 // With --plans n: instead, n random plans of each model are built, and the rank correlation of predicted and actual error is written.
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { randomNumbers } from '../dist/src/calibration/random.js';
 import { chooseViews } from '../dist/src/channels/sites.js';
@@ -18,6 +16,7 @@ import { Blas } from '../dist/src/runtime/blas.js';
 import { compareModels } from '../dist/src/verify/compare-models.js';
 import { COLLECTION, collectionEntries, dataOf } from './data/raw-images.mjs';
 import { METRICS, outputsFor, rowsFor } from './evaluate.mjs';
+import { keptResults } from './kept.mjs';
 import { writeMeasured } from './measured-document.mjs';
 
 const RUNS = [
@@ -31,19 +30,14 @@ const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: { plans: { type: 'string', default: '0' } },
 });
-const folder = fileURLToPath(new URL('../out/planning', import.meta.url));
-mkdirSync(folder, { recursive: true });
+const kept = keptResults('planning');
 
 const suffix = Number(options.plans) > 0 ? '.plans' : '';
 for (const run of RUNS.filter((r) => positionals.length === 0 || positionals.includes(r.name))) {
-  writeFileSync(path.join(folder, `${run.name}${suffix}.json`), JSON.stringify(await measure(run)));
+  kept.write(`${run.name}${suffix}`, await measure(run));
 }
-const stored = (ending) =>
-  RUNS.flatMap(({ name }) => {
-    const file = path.join(folder, `${name}${ending}`);
-    return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : [];
-  });
-await writeMeasured('planning', { gains: stored('.json'), correlations: stored('.plans.json') });
+const stored = (ending) => RUNS.flatMap(({ name }) => kept.read(`${name}${ending}`));
+await writeMeasured('planning', { gains: stored(''), correlations: stored('.plans') });
 
 async function measure({ name, ratios }) {
   const entry = collectionEntries().find((e) => e.name === name);

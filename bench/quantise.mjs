@@ -3,12 +3,13 @@
 // within one process. Writes docs/measured.md.
 //   npm run build && node bench/quantise.mjs [name ...]
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { simplify } from 'onnxsim';
 import { bench, condense, verify, writeModel } from '../dist/src/index.js';
 import { COLLECTION, collectionEntries, dataOf } from './data/raw-images.mjs';
+import { keptResults } from './kept.mjs';
 import { writeMeasured } from './measured-document.mjs';
 
 const RUNS = [
@@ -16,22 +17,20 @@ const RUNS = [
   { name: 'mlperf-kws-dscnn', keepParams: 0.7, batch: 16 },
   { name: 'mobilenetv2-cifar10', keepParams: 0.115, batch: 16, classes: ['logits'] },
 ];
-const folder = fileURLToPath(new URL('../out/quantise', import.meta.url));
+const kept = keptResults('quantise');
 const script = fileURLToPath(new URL('../test/chains/quantise.py', import.meta.url));
-const fileOf = (name) => path.join(folder, `${name}.json`);
 
-mkdirSync(folder, { recursive: true });
 for (const run of RUNS.filter(({ name }) => process.argv.length < 3 || process.argv.includes(name)))
-  writeFileSync(fileOf(run.name), JSON.stringify(await measure(run)));
+  kept.write(run.name, await measure(run));
 await writeMeasured(
   'quantise',
-  RUNS.flatMap(({ name }) => (existsSync(fileOf(name)) ? JSON.parse(readFileSync(fileOf(name), 'utf8')) : [])),
+  RUNS.flatMap(({ name }) => kept.read(name)),
 );
 
 async function measure({ name, keepParams, trials, batch, classes = [] }) {
   const entry = collectionEntries().find((e) => e.name === name);
   const original = path.join(COLLECTION, entry.model);
-  const made = (way) => path.join(folder, `${name}-${way}.onnx`);
+  const made = (way) => path.join(kept.folder, `${name}-${way}.onnx`);
   const [data, test] = [[dataOf(entry, 'calib')], [dataOf(entry, 'test')]];
 
   writeFileSync(made('simplified'), (await simplify(readFileSync(original))).model);

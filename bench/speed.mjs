@@ -3,9 +3,7 @@
 // --asked: `--speedup 2` on three models, at batch 1 and a larger one. --all: every model of ../shared/models at 70 % of its multiply-accumulates,
 // at batch 1 and 16: none should be slower than it was. Both are measured in turn with the input; how fast a model is depends on its widths
 // alone, so few rows will do to choose them. Without either, both.
-import { mkdirSync, readFileSync, writeFileSync, existsSync } from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { gatherRows, loadDataset } from '../dist/src/calibration/dataset.js';
 import { dataInputs } from '../dist/src/condense/prepare.js';
@@ -13,6 +11,7 @@ import { BudgetError, condense, readModel } from '../dist/src/index.js';
 import { interleavedLatency, pairedRatio } from '../dist/src/runtime/latency.js';
 import { withSession } from '../dist/src/runtime/session.js';
 import { COLLECTION, collectionEntries, dataOf } from './data/raw-images.mjs';
+import { keptResults } from './kept.mjs';
 import { writeMeasured } from './measured-document.mjs';
 
 const ASKED = [
@@ -34,13 +33,11 @@ const { values: options, positionals } = parseArgs({
 });
 const both = !options.asked && !options.all;
 const wanted = (name) => positionals.length === 0 || positionals.includes(name);
-const folder = fileURLToPath(new URL('../out/speed', import.meta.url));
-mkdirSync(folder, { recursive: true });
+const kept = keptResults('speed');
 const entries = collectionEntries();
-const fileOf = (key) => path.join(folder, `${key}.json`);
 const keep = (key, result) => {
   console.log(`${key}: ${JSON.stringify(result)}`);
-  writeFileSync(fileOf(key), JSON.stringify(result));
+  kept.write(key, result);
 };
 
 if (both || options.asked)
@@ -49,10 +46,9 @@ if (both || options.asked)
 if (both || options.all)
   for (const { name } of entries.filter((e) => wanted(e.name))) keep(`all-${name}`, await cut(name));
 
-const stored = (key) => (existsSync(fileOf(key)) ? [JSON.parse(readFileSync(fileOf(key), 'utf8'))] : []);
 await writeMeasured('speed', {
-  asked: ASKED.flatMap(({ name, batches }) => batches.flatMap((batch) => stored(`asked-${name}-${batch}`))),
-  all: entries.flatMap(({ name }) => stored(`all-${name}`)),
+  asked: ASKED.flatMap(({ name, batches }) => batches.flatMap((batch) => kept.read(`asked-${name}-${batch}`))),
+  all: entries.flatMap(({ name }) => kept.read(`all-${name}`)),
 });
 
 function settingsOf(entry) {

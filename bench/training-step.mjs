@@ -1,9 +1,7 @@
 // What a step of training costs, as a multiple of three plain forward runs of the same model on the same rows, in turn within one run; and
 // whether the memory stays where it is over many steps. Writes docs/measured.md.
 //   npm run build && node bench/training-step.mjs [name ...] [--steps 1000]
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { gatherRows } from '../dist/src/calibration/dataset.js';
 import { readModel } from '../dist/src/index.js';
@@ -17,6 +15,7 @@ import { trainingGraph } from '../dist/src/train/training-graph.js';
 import { foldBatchNormalization } from '../dist/passes/fold-batch-normalization.js';
 import { COLLECTION, collectionEntries, dataOf } from './data/raw-images.mjs';
 import { rowsFor } from './evaluate.mjs';
+import { keptResults } from './kept.mjs';
 import { writeMeasured } from './measured-document.mjs';
 
 const RUNS = [
@@ -33,19 +32,14 @@ const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: { steps: { type: 'string', default: '0' } },
 });
-const folder = fileURLToPath(new URL('../out/training-step', import.meta.url));
-mkdirSync(folder, { recursive: true });
+const kept = keptResults('training-step');
 for (const run of RUNS.filter((r) => positionals.length === 0 || positionals.includes(r.name))) {
-  const file = path.join(folder, `${run.name}.json`);
-  const before = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {};
-  writeFileSync(file, JSON.stringify({ ...before, ...(await measure(run)) }));
+  const [before] = kept.read(run.name);
+  kept.write(run.name, { ...before, ...(await measure(run)) });
 }
 await writeMeasured(
   'training-step',
-  RUNS.flatMap(({ name }) => {
-    const file = path.join(folder, `${name}.json`);
-    return existsSync(file) ? [JSON.parse(readFileSync(file, 'utf8'))] : [];
-  }),
+  RUNS.flatMap(({ name }) => kept.read(name)),
 );
 
 async function measure({ name, batch, most }) {

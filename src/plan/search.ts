@@ -21,28 +21,37 @@ export function planWidths(
   budget: number,
 ): Int32Array | undefined {
   let best = descendAndExchange(curves, cost, budget);
-  let bounds = [...curves];
   // One step less of a space that has few may be more than the budget asks for: what would the others do in its place?
-  for (let widths = best; widths !== undefined && cost(widths) < (1 - SLACK) * budget;) {
-    const tried = bounds.flatMap((bound, space) => {
-      if (widths![space]! >= bound.size) return [];
-      const wider = bounds.with(space, { ...bound, minimum: widths![space]! + 1 });
-      const found = descendAndExchange(wider, cost, budget);
-      return found === undefined ? [] : [{ wider, found, error: predictedError(curves, found) }];
-    });
-    const least = tried.reduce<(typeof tried)[number] | undefined>(
-      (a, b) => (a && a.error <= b.error ? a : b),
-      undefined,
-    );
-    if (least === undefined || least.error >= predictedError(curves, best!)) break;
-    best = widths = least.found;
-    bounds = least.wider;
+  for (let bounds = curves; best !== undefined && cost(best) < (1 - SLACK) * budget;) {
+    const better = withoutOneStep(bounds, cost, budget, best);
+    if (better === undefined) break;
+    ({ bounds, widths: best } = better);
   }
   return best;
 }
 
 /** Share of the budget that may be left unused before other ways are looked for. */
 const SLACK = 0.01;
+
+/** The best plan in which one space is kept wider than in these widths, and by what bounds; undefined where none has less error. */
+function withoutOneStep(
+  curves: readonly WidthCurve[],
+  cost: (widths: ArrayLike<number>) => number,
+  budget: number,
+  widths: Int32Array,
+): { readonly bounds: readonly WidthCurve[]; readonly widths: Int32Array } | undefined {
+  let best: ReturnType<typeof withoutOneStep>;
+  let least = predictedError(curves, widths);
+  for (const [space, curve] of curves.entries()) {
+    if (widths[space]! >= curve.size) continue;
+    const bounds = curves.with(space, { ...curve, minimum: widths[space]! + 1 });
+    const found = descendAndExchange(bounds, cost, budget);
+    if (found === undefined || predictedError(curves, found) >= least) continue;
+    best = { bounds, widths: found };
+    least = predictedError(curves, found);
+  }
+  return best;
+}
 
 function descendAndExchange(
   curves: readonly WidthCurve[],
