@@ -9,7 +9,7 @@ import { TrainingRows, type Augmentation } from './augmentation.js';
 import { loadCheckpoint, saveCheckpoint, type TrainingState } from './checkpoint.js';
 import { Learner } from './learner.js';
 import type { OutputLoss } from './losses.js';
-import { bestRate, growthIn, rangeTest, type RangePoint } from './range-test.js';
+import { bestRate, rangeTest, type RangePoint } from './range-test.js';
 import { RowOrder } from './row-order.js';
 import { Progress, rateAt, type TrainingLength } from './schedule.js';
 import { Targets } from './targets.js';
@@ -88,10 +88,13 @@ export interface Trained {
 /** How often validation rows are looked at. */
 const CHECKS = 25;
 /** Share of the training that each rate of the range test gets, and bounds of its steps. */
-const RANGE_SHARE = 1 / 50;
+const RANGE_SHARE = 1 / 100;
 const RANGE_STEPS = [10, 200] as const;
 /** How often training may go astray and start again from its best weights at half the rate. */
 const MOST_SETBACKS = 5;
+/** By how much the loss on validation rows may have grown when half of the training is over, and what share of the rate the other half gets otherwise. */
+const MUCH_WORSE = 2;
+const HALFWAY_RATE = 0.25;
 
 /** What is told in the end, and kept in a checkpoint on the way. */
 interface TrainingRecord {
@@ -222,6 +225,7 @@ class Training {
       looked = looks();
       await this.look(sum / Math.max(count, 1), rate);
       [sum, count] = [0, 0];
+      if (this.worseByHalf(done)) this.setBack(HALFWAY_RATE);
       if (done >= 1) this.record.end = 'length';
       else if (this.record.idle >= patience) this.record.end = 'patience';
       await save(this.state(progress.seconds));
@@ -247,10 +251,9 @@ class Training {
     }
     const expected = 'steps' in length ? length.steps : (60 * length.minutes) / (await this.secondsOfStep());
     const steps = Math.min(RANGE_STEPS[1], Math.max(RANGE_STEPS[0], Math.round(expected * RANGE_SHARE)));
-    const growth = growthIn(expected);
-    const points = await rangeTest(learner, this.order, validation, { start: loss, growth, steps }, options.signal);
+    const points = await rangeTest(learner, this.order, validation, loss, steps, options.signal);
     this.record = { ...this.record, rangeTest: points };
-    this.rate = bestRate(points, loss, growth);
+    this.rate = bestRate(points, loss);
   }
 
   /** How long a step takes, from a second one: the first pays for memory. */
@@ -274,14 +277,20 @@ class Training {
     this.record.idle = 0;
   }
 
-  /** Goes back to the best weights at half the rate. @returns false where that has been tried often enough */
-  private setBack(): boolean {
+  /** Whether half of the training has only led away from the weights as they came: a rate that some steps stand may be too large for many. */
+  private worseByHalf(done: number): boolean {
+    const last = this.record.curve.at(-1)!.validation;
+    return done >= 0.5 && done < 1 && this.setbacks === 0 && this.best.step === 0 && last > MUCH_WORSE * this.best.loss;
+  }
+
+  /** Goes back to the best weights at a share of the rate. @returns false where that has been tried often enough */
+  private setBack(share = 0.5): boolean {
     this.setbacks++;
     if (this.setbacks > MOST_SETBACKS) {
       this.record.end = 'diverged';
       return false;
     }
-    this.rate /= 2;
+    this.rate *= share;
     this.adamSteps = 0;
     this.learner.adam.restart(this.best.weights);
     return true;

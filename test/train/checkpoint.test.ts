@@ -143,15 +143,30 @@ it('finds a rate that lowers the loss where none is given', async () => {
   expect(trained.bestStep).toBeGreaterThan(0);
 });
 
-it('looks for smaller rates where the weights are nearly right', async () => {
+describe('weights that are nearly right', () => {
   const nearly = cloneModel(teacher);
   for (const [name, tensor] of nearly.graph.initializers) {
     const values = toFloat64(tensor).map((v, i) => v * (1 + 1e-4 * Math.cos(i)));
     replaceConstant(nearly.graph, name, floatTensor(name, tensor.dims, 'float32', values));
   }
-  const trained = await learn({ rate: undefined, augmentation: undefined, length: { steps: 3000 } }, nearly);
-  // One smaller rate is enough here: it is stood.
-  expect(trained.rangeTest.map((p) => p.rate).slice(0, 2)).toEqual([3e-5, 1e-4]);
-  expect(trained.rate).toBe(3e-5);
-  expect(trained.bestStep).toBeGreaterThan(0);
+
+  it('get a smaller rate, where none of the usual ones will do', async () => {
+    const trained = await learn({ rate: undefined, augmentation: undefined, length: { steps: 3000 } }, nearly);
+    // One smaller rate is enough here: it is stood.
+    expect(trained.rangeTest.map((p) => p.rate).slice(0, 2)).toEqual([3e-5, 1e-4]);
+    expect(trained.rate).toBe(3e-5);
+    expect(trained.bestStep).toBeGreaterThan(0);
+  });
+
+  it('are gone back to when half of the training has only made them worse, and get a quarter of the rate', async () => {
+    const rate = 3e-3;
+    const { curve } = await learn({ rate }, nearly);
+    const half = curve.findIndex((p) => p.step >= STEPS / 2);
+    expect(curve[half]!.validation).toBeGreaterThan(2 * curve[0]!.validation);
+    // Along half a cosine: a half of the largest at the middle.
+    expect(curve[half]!.rate / rate).toBeCloseTo(0.5, 1);
+    expect(curve[half + 1]!.rate / rate).toBeCloseTo(0.5 / 4, 1);
+    // Once is enough.
+    expect(curve.at(-5)!.rate / rate).toBeGreaterThan(0.5 / 64);
+  });
 });
