@@ -30,7 +30,7 @@ export const distillation: Omit<Pass<DistillContext>, 'run'> & {
         : `, loss on validation rows ${first.validation.toPrecision(3)} → ${best.validation.toPrecision(3)}`;
     return {
       model: trained.model,
-      changed: trained.model !== model,
+      changed: trained.bestStep > 0,
       notes: [
         `${trained.steps} steps at up to ${trained.rate.toPrecision(2)}, best after ${trained.bestStep}${figures}`,
       ],

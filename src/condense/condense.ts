@@ -65,30 +65,16 @@ export async function condense(model: Model | string, options: CondenseOptions):
     if (own.distill === undefined || (original === undefined && reduced.model === ready.input)) return [ready, reduced];
     const { original: teacher } = original ?? ready;
     if (round > 1) endIfInterrupted(round);
+    const { withoutLearning, ...start } = reduced;
     const { model, pass, report } = await clock.timed('distill', () =>
-      learn(teacher, reduced.model, ready.data, own.distill!, own, ready),
+      learn(teacher, start.model, ready.data, own.distill!, { ...own, otherwise: withoutLearning }, ready),
     );
-    const last = round === (options.steps ?? 1);
-    if (!last) endIfInterrupted(round);
-    const learned: Reduced = { ...reduced, model, passes: [...reduced.passes, pass], training: [report] };
-    if (!last || report.bestStep > 0 || options.signal?.aborted === true) return [ready, learned];
-    const plain = await withoutLearning(ready, reduced, own);
-    return [
-      ready,
-      plain === undefined ? learned : { ...learned, ...plain, passes: [...plain.passes, pass], training: [report] },
-    ];
+    if (!isLast(round)) endIfInterrupted(round);
+    return [ready, { ...start, model, passes: [...start.passes, pass], training: [report] }];
   }
 
-  /** The same widths without the stronger ridge that prepares for learning: what stands where no step was better. */
-  async function withoutLearning(
-    ready: Prepared,
-    { plan }: Reduced,
-    { distill: _distill, ...own }: CondenseOptions,
-  ): Promise<Reduced | undefined> {
-    if ((own.method ?? 'span') !== 'span' || plan === undefined) return undefined;
-    const reduced = await clock.timed('reduce', () => reduceBySpan(ready, { ...own, plan }));
-    // What the search found out about the plan still holds.
-    return { ...withSharedConstants(ready, reduced), plan };
+  function isLast(round: number): boolean {
+    return round === (options.steps ?? 1);
   }
 
   /** Learning that was ended early is worth keeping in the last round alone: before it, nothing has the wanted size. */
@@ -106,7 +92,9 @@ export async function condense(model: Model | string, options: CondenseOptions):
     const own =
       (options.steps ?? 1) === 1 ? options : optionsOfRound(options, round, costsOf(input, (original ?? ready).macs));
     const reduced = await clock
-      .timed('reduce', async () => withSharedConstants(ready, await METHODS[own.method ?? 'span'](ready, own)))
+      .timed('reduce', async () =>
+        withSharedConstants(ready, await METHODS[own.method ?? 'span'](ready, own, isLast(round))),
+      )
       .catch((error: unknown) => withNodes(error, ready, options));
     return [ready, reduced, own];
   }

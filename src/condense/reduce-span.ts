@@ -11,7 +11,7 @@ import { acceptanceOf } from './acceptance.js';
 import { limitsOf } from './budget.js';
 import { layerDetails } from './layer-details.js';
 import type { CondenseOptions } from './options.js';
-import { ALL_FOLDS, type Prepared } from './prepare.js';
+import type { Prepared } from './prepare.js';
 import type { Reduced } from './reduced.js';
 import { SpanModel } from './span-model.js';
 import { convolutionBlock, SpeedSearch } from './speed.js';
@@ -26,8 +26,11 @@ const DEFAULT_MAX_ERROR = 1e-2;
 /** Share of the memory that second moments of patches may take. */
 const PATCH_SHARE = 1 / 4;
 
-/** Reduces by `span`: plans the widths for the budget, chooses channels, absorbs, refits in sequence. */
-export async function reduceBySpan(plain: Prepared, options: CondenseOptions): Promise<Reduced> {
+/**
+ * Reduces by `span`: plans the widths for the budget, chooses channels, absorbs, refits in sequence.
+ * @param lasting whether nothing is reduced after this
+ */
+export async function reduceBySpan(plain: Prepared, options: CondenseOptions, lasting = true): Promise<Reduced> {
   const { prepared, cost } = viewedForSpan(plain);
   const { analysis } = prepared;
   const limits = limitsOf(prepared, options, cost);
@@ -46,7 +49,7 @@ export async function reduceBySpan(plain: Prepared, options: CondenseOptions): P
     options.details === true ? detailsOfSpan(span, widths, curves) : Promise.resolve({});
   if (given !== undefined)
     return {
-      ...((await span.build(given, ALL_FOLDS)) ?? untouched(prepared, [])),
+      ...((await span.finished(given, lasting)) ?? untouched(prepared, [])),
       plan: planOf(prepared, given),
       ...(await layersOf(given)),
     };
@@ -61,7 +64,7 @@ export async function reduceBySpan(plain: Prepared, options: CondenseOptions): P
     maxError === undefined
       ? await search.best(limits)
       : await search.smallest(acceptanceOf(span.prepared, maxError), limits);
-  const reduced = (await span.build(found.widths, ALL_FOLDS)) ?? untouched(prepared, limits);
+  const reduced = (await span.finished(found.widths, lasting)) ?? untouched(prepared, limits);
   const plan: Plan = {
     ...planOf(prepared, found.widths),
     predictedNrmse: search.predicted(found.widths),

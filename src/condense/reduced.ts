@@ -19,6 +19,8 @@ export interface PassNote {
 export interface Reduced {
   /** The input itself where nothing changed. */
   readonly model: Model;
+  /** Where learning follows: what stands if it does not come to less error than this. */
+  readonly withoutLearning?: Model;
   readonly passes: readonly PassNote[];
   readonly warnings: readonly DataNote[];
   readonly plan?: Plan;
@@ -42,10 +44,14 @@ export async function applyCut(
 /** Constants that were copied for their readers and came out equal are one again. */
 export function withSharedConstants(prepared: Prepared, reduced: Reduced): Reduced {
   if (reduced.model === prepared.input) return reduced;
-  const { model, notes } = shareEqualConstants(reduced.model, prepared.copies, prepared.shared);
+  const shared = (model: Model): ReturnType<typeof shareEqualConstants> =>
+    shareEqualConstants(model, prepared.copies, prepared.shared);
+  const { model, notes } = shared(reduced.model);
+  const { withoutLearning } = reduced;
   return {
     ...reduced,
     model,
+    ...(withoutLearning === undefined ? {} : { withoutLearning: shared(withoutLearning).model }),
     passes: [{ name: unshareConstants.name, changed: notes.length > 0, notes }, ...reduced.passes],
   };
 }

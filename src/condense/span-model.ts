@@ -80,11 +80,8 @@ export class SpanModel {
     );
     const { model, moments } = await bases.with(() => true);
     const ridges = new Map<string, number>();
-    const least = options.distill === undefined ? 0 : RIDGE_BEFORE_TRAINING;
-    for (const site of condensingSites(analysis)) {
-      const chosen = await absorptionRidge(model, site, moments.fit(site), moments.validation(site), blas);
-      ridges.set(site.key, Math.max(least, chosen));
-    }
+    for (const site of condensingSites(analysis))
+      ridges.set(site.key, await absorptionRidge(model, site, moments.fit(site), moments.validation(site), blas));
     const ridge = (site: Site): number => ridges.get(site.key)!;
     const ordered: OrderedSpace[] = [];
     for (const space of analysis.spaces) {
@@ -124,8 +121,13 @@ export class SpanModel {
   /**
    * The model with these widths: channels chosen, absorbed, refitted; undefined where no channel goes.
    * @param folds rows that the refit may see
+   * @param ridge of the absorption, where it is not the one that channels are chosen with
    */
-  async build(widths: ArrayLike<number>, folds: readonly number[]): Promise<Reduced | undefined> {
+  async build(
+    widths: ArrayLike<number>,
+    folds: readonly number[],
+    ridge: (site: Site) => number = this.ridge,
+  ): Promise<Reduced | undefined> {
     const { prepared, options } = this;
     const { analysis, blas, data } = prepared;
     const {
@@ -135,7 +137,7 @@ export class SpanModel {
     } = await this.bases.with(({ id, channels }) => widths[id]! < channels.length);
     const keep = keepMask(analysis, await this.choose(widths));
     const cutWith = async (known: (site: Site) => Moments): ReturnType<typeof applyCut> =>
-      applyCut(original, await spanReduction(original, analysis, keep, known, blas, this.ridge));
+      applyCut(original, await spanReduction(original, analysis, keep, known, blas, ridge));
     const honest = await cutWith(moments.fit);
     if (!honest.changed) return undefined;
     const fitted = folds.includes(VALIDATION);
@@ -168,6 +170,17 @@ export class SpanModel {
       { name: refitInSequence.name, changed: refit.changed, notes: refit.notes },
     ];
     return { model: refit.model, passes, warnings };
+  }
+
+  /**
+   * The same from all rows; where learning follows, one that is prepared for it, and beside it, where it is the last, this one.
+   * @param lasting whether what comes of the learning is to be kept
+   */
+  async finished(widths: ArrayLike<number>, lasting: boolean): Promise<Reduced | undefined> {
+    if (this.options.distill === undefined) return this.build(widths, ALL_FOLDS);
+    const prepared = await this.build(widths, ALL_FOLDS, (site) => Math.max(RIDGE_BEFORE_TRAINING, this.ridge(site)));
+    const plain = lasting ? await this.build(widths, ALL_FOLDS) : undefined;
+    return prepared === undefined || plain === undefined ? prepared : { ...prepared, withoutLearning: plain.model };
   }
 
   /** What becomes of every channel at these widths. */

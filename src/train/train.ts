@@ -7,7 +7,7 @@ import type { SessionOptions } from '../runtime/session.js';
 import { probeShapes } from '../runtime/shapes.js';
 import { TrainingRows, type Augmentation } from './augmentation.js';
 import { loadCheckpoint, saveCheckpoint, type TrainingState } from './checkpoint.js';
-import { Learner } from './learner.js';
+import { Learner, lossOf } from './learner.js';
 import type { OutputLoss } from './losses.js';
 import { bestRate, rangeTest, type RangePoint } from './range-test.js';
 import { RowOrder } from './row-order.js';
@@ -23,6 +23,8 @@ export interface TrainOptions {
   readonly length: TrainingLength;
   /** Values that both models compute, by the same names, and how their errors count. */
   readonly losses: readonly WantedLoss[];
+  /** A model with the same values as the student that stands where training does not come to less loss on validation rows. */
+  readonly otherwise?: Model | undefined;
   /** Rows of a step; a graph with a fixed batch has only that. */
   readonly batch: number;
   /** Rows of a run without a gradient, of either model. */
@@ -69,7 +71,7 @@ export interface LossPoint {
 export type TrainingEnd = 'length' | 'patience' | 'interrupted' | 'diverged';
 
 export interface Trained {
-  /** The student with its best weights. */
+  /** The student with its best weights, or what stands otherwise. */
   readonly model: Model;
   readonly curve: readonly LossPoint[];
   readonly steps: number;
@@ -127,11 +129,8 @@ export async function train(
   try {
     const deviations = await targets.deviations(outputs);
     const shapes = await probeShapes(student, gatherRows(data, fit.slice(0, batch)), session);
-    const graph = trainingGraph(
-      student,
-      shapes,
-      losses.map((l) => (l.kind === 'kl' ? l : { ...l, deviations: deviations.get(l.output)! })),
-    );
+    const known = losses.map((l) => (l.kind === 'kl' ? l : { ...l, deviations: deviations.get(l.output)! }));
+    const graph = trainingGraph(student, shapes, known);
     const learner = await Learner.open(student, graph, { rows, targets }, session, options);
     try {
       const file = checkpoint === undefined ? undefined : path.join(checkpoint, 'training.onnx');
@@ -143,11 +142,21 @@ export async function train(
       const run = new Training(learner, order, rows.variants, validation, options);
       await run.go(from, save);
       const { curve, rangeTest: ranges, end = 'length' } = run.record;
+      const { otherwise } = options;
+      const stands =
+        otherwise !== undefined &&
+        (await lossOf(
+          trainingGraph(otherwise, shapes, known),
+          { rows, targets },
+          validation,
+          options.rowsPerRun,
+          session,
+        )) < run.best.loss;
       return {
-        model: run.best.step === 0 ? student : learner.modelWith(run.best.weights),
+        model: stands ? otherwise : run.best.step === 0 ? student : learner.modelWith(run.best.weights),
         curve,
         steps: run.step,
-        bestStep: run.best.step,
+        bestStep: stands ? 0 : run.best.step,
         rate: run.rate,
         rangeTest: ranges,
         end,

@@ -143,6 +143,21 @@ it('finds a rate that lowers the loss where none is given', async () => {
   expect(trained.bestStep).toBeGreaterThan(0);
 });
 
+describe('a model that stands otherwise', () => {
+  it('is what comes of a training that does not reach it', async () => {
+    const trained = await learn({ otherwise: teacher });
+    expect(trained.model).toBe(teacher);
+    expect(trained.bestStep).toBe(0);
+    // What was learned is told all the same.
+    expect(Math.min(...trained.curve.map((p) => p.validation))).toBeLessThan(trained.curve[0]!.validation);
+  });
+
+  it('is left aside where training does better', async () => {
+    const trained = await learn({ otherwise: smoothNetwork({ hidden: 3 }) });
+    expect(weightsOf(trained)).toEqual(weightsOf(await learn()));
+  });
+});
+
 describe('weights that are nearly right', () => {
   const nearly = cloneModel(teacher);
   for (const [name, tensor] of nearly.graph.initializers) {
