@@ -409,7 +409,7 @@ export const OPTIONS: readonly OptionSpec[] = [
     key: 'match',
     flags: '--match <weight>',
     group: 'learning',
-    description: 'what layers inside that kept their shape count beside the outputs (default 0)',
+    description: 'what layers and residual sums inside that kept their shape count beside the outputs (default 0)',
     parse: positiveNumber('--match'),
     commands: LEARNING,
   },

@@ -31,7 +31,7 @@ const LEAST_VALIDATION = 200;
 
 /** What {@link learn} gives back. */
 export interface Learned {
-  /** The student itself where no step made it better. */
+  /** The student itself, or the other model, where no step made it better. */
   readonly model: Model;
   readonly pass: PassNote;
   readonly report: TrainingReport;
@@ -40,6 +40,7 @@ export interface Learned {
 /**
  * Lets a student learn from what its teacher makes of the fit rows.
  * @param teacher with BatchNormalization folded, as it is in the student
+ * @param options `otherwise`: a model of the same graph, kept where learning does not come to less error on validation rows
  * @throws CondenseError where nothing can be trained
  */
 export async function learn(
@@ -47,7 +48,8 @@ export async function learn(
   student: Model,
   { fitData, folds }: Pick<CalibrationRows, 'fitData' | 'folds'>,
   length: TrainingLength,
-  options: LearningOptions & Pick<CondenseOptions, 'classes' | 'onProgress'>,
+  options: LearningOptions &
+    Pick<CondenseOptions, 'classes' | 'onProgress'> & { readonly otherwise?: Model | undefined },
   { session, memory }: { readonly session: SessionOptions; readonly memory: number },
 ): Promise<Learned> {
   const started = performance.now();
@@ -76,6 +78,7 @@ export async function learn(
     validation,
     length,
     losses,
+    otherwise: options.otherwise,
     batch,
     rowsPerRun: Math.min(MOST_ROWS, rowsPerRun(of, probed, memory)),
     rate: options.learningRate,
@@ -145,9 +148,12 @@ function lossesOf(
   });
   if (match === 0) return losses;
   const known = new Set(losses.map((l) => l.output));
-  const inside = student.graph.nodes.flatMap(({ opType, outputs: [value = ''] }) => {
+  const constants = student.graph.initializers;
+  const inside = student.graph.nodes.flatMap(({ opType, inputs, outputs: [value = ''] }) => {
     const same = of.has(value) && of.get(value)!.join() === to.get(value)?.join();
-    return LAYERS.has(opType) && same && !known.has(value) ? [value] : [];
+    // What a branch adds to is matched too, so that later branches make up for what earlier ones are short of.
+    const sum = opType === 'Add' && inputs.every((i) => !constants.has(i));
+    return (sum || LAYERS.has(opType)) && same && !known.has(value) ? [value] : [];
   });
   return [
     ...losses,

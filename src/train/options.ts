@@ -25,7 +25,7 @@ export interface LearningOptions {
   readonly loss?: LossChoice;
   /** What class scores are divided by before they become distributions. Default 3. */
   readonly temperature?: number;
-  /** What values inside, where both models have the same layer with the same shape, count beside the outputs. Default 0: nothing. */
+  /** What values inside count beside the outputs: those of layers, and of sums of computed values, that have the same shape in both models. Default 0: nothing. */
   readonly match?: number;
   /** Lets the teacher judge changed rows as well. */
   readonly augment?: Augmentation;

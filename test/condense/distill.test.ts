@@ -10,6 +10,11 @@ import { normals } from '../matrices.js';
 
 const inside = sharedFolder();
 const teacher = smoothNetwork({ hidden: 48 });
+const normalSquares = {
+  dtype: 'float32' as const,
+  dims: [200, 2, 6, 6],
+  data: Float32Array.from({ length: 200 * 72 }, normals(4)),
+};
 let data: string[];
 let student: Model;
 beforeAll(async () => {
@@ -66,15 +71,8 @@ describe('distill', () => {
         const b = n.op('Relu', [n.depthwise(a, width)]);
         return n.op('Softmax', [n.gemm(n.op('Flatten', [n.op('GlobalAveragePool', [b])]), [width, 3])]);
       });
-    const next = normals(4);
-    const images = {
-      dtype: 'float32' as const,
-      dims: [200, 2, 6, 6],
-      data: Float32Array.from({ length: 200 * 72 }, next),
-    };
-    const own = [writeNpz(inside(), 'images.npz', { x: images })];
     const { report } = await distill(net(8), net(4), {
-      data: own,
+      data: [writeNpz(inside(), 'images.npz', { x: normalSquares })],
       tolerance: 'nrmse=10',
       train: { steps: 300 },
       trainBatch: 32,
@@ -84,6 +82,26 @@ describe('distill', () => {
     expect(stops).toEqual([]);
     expect(losses.map((l) => l.kind)).toEqual(['kl']);
     expect(curve.at(-1)!.validation).toBeLessThan(curve[0]!.validation / 2);
+  });
+
+  it('matches layers that kept their shape, and what branches add to', async () => {
+    const net = (width: number) =>
+      convModel([2, 6, 6], (n) => {
+        const stem = n.op('Relu', [n.conv('x', [2, 4])]);
+        const branch = n.conv(n.op('Relu', [n.conv(stem, [4, width])]), [width, 4]);
+        return n.op('Relu', [n.op('Add', [stem, branch])]);
+      });
+    const narrow = net(3);
+    const { report } = await distill(net(8), narrow, {
+      data: [writeNpz(inside(), 'squares.npz', { x: normalSquares })],
+      tolerance: 'nrmse=10',
+      train: { steps: 5 },
+      match: 3,
+    });
+    const makers = report.training.losses.map((l) => narrow.graph.nodes.find((n) => n.outputs[0] === l.output)!);
+    expect(makers.map((n) => n.opType)).toEqual(['Relu', 'Conv', 'Conv', 'Add']);
+    expect(makers.map((n) => n.name)).not.toContain('c2');
+    expect(report.training.losses.map((l) => l.weight)).toEqual([1, 1, 1, 1]);
   });
 
   it('keeps to a fixed batch', async () => {
