@@ -7,7 +7,7 @@
 import { intAttribute, intsAttribute } from '../graph/attributes.js';
 import type { Attribute } from '../graph/ir.js';
 import { kernelGeometry, type KernelGeometry } from '../graph/kernel.js';
-import { pad, reduceSum, reshape, slice, transpose } from './emit.js';
+import { expand, mask, pad, reduceSum, reshape, slice, transpose } from './emit.js';
 import { refused, type GradientRule, type RuleContext } from './rule.js';
 
 interface Geometry extends KernelGeometry {
@@ -27,7 +27,7 @@ function geometryOf(
 interface Convolved {
   readonly x: string;
   readonly g: string;
-  readonly geometry: KernelGeometry;
+  readonly geometry: Geometry;
   readonly dx: readonly number[];
   readonly dw: readonly number[];
   readonly dy: readonly number[];
@@ -105,8 +105,7 @@ const conv: GradientRule = (c) => {
   const [dx, dw, dy] = [c.shape(x), c.shape(w), c.shape(c.node.outputs[0]!)];
   const geometry = geometryOf(c, dw.slice(2), dx.slice(2), dy.slice(2));
   const rest = slack(geometry, dx.slice(2), dy.slice(2));
-  const depthwise = geometry.group > 1;
-  if (depthwise && dw[1] !== 1) return refused('its groups are wider than one channel');
+  const depthwise = geometry.group > 1 && dw[1] === 1;
   return [
     c.needs(0) ? adjoint(c, g, { name: w, dims: dw }, geometry, rest) : undefined,
     c.needs(1)
@@ -133,24 +132,25 @@ function exchanged(c: RuleContext, x: string, rank: number): string {
 }
 
 /**
- * dW of a convolution without groups, in the shape of its weight [M, C, …]: for each tap the product of the gradient with what the tap saw, summed over
- * the batch.
+ * dW of a convolution, in the shape of its weight [M, C / group, …]: for each tap the product of the gradient with what the tap saw, group by group,
+ * summed over the batch.
  */
 function weightGradient(c: RuleContext, { x, g, geometry, dx, dw, dy }: Convolved): string {
-  const { shape: kernel, strides } = geometry;
+  const { shape: kernel, group } = geometry;
   const taps = kernel.reduce((a, b) => a * b, 1);
-  if (taps > MOST_TAPS || (c.opset < 10 && strides.some((s) => s > 1)))
-    return wholeWeight(c, { x, g, geometry, dx, dw, dy });
+  if (taps > MOST_TAPS && group === 1) return wholeWeight(c, { x, g, geometry, dx, dw, dy });
   const positions = dy.slice(2).reduce((a, b) => a * b, 1);
-  const gradient = reshape(c, g, [dy[0]!, dy[1]!, positions]);
+  const groups = group === 1 ? [] : [group];
+  const perm = group === 1 ? [0, 2, 1] : [0, 1, 3, 2];
+  const gradient = reshape(c, g, [dy[0]!, ...groups, dy[1]! / group, positions]);
   const parts = seenByTaps(c, x, geometry, dy).map((seen) => {
-    const rows = transpose(c, reshape(c, seen, [dx[0]!, dx[1]!, positions]), [0, 2, 1]);
+    const rows = transpose(c, reshape(c, seen, [dx[0]!, ...groups, dx[1]! / group, positions]), perm);
     return reshape(c, reduceSum(c, c.emit('MatMul', [gradient, rows]), [0], false), [dw[0]!, dw[1]!, 1]);
   });
   return reshape(c, parts.length === 1 ? parts[0]! : c.emit('Concat', parts, { axis: 2 }), dw);
 }
 
-/** More products of single taps than this cost more than one convolution, and before operator set 10 no slice takes every other element. */
+/** More products of single taps than this cost more than one convolution. */
 const MOST_TAPS = 32;
 
 /** The same as a convolution in which batch and channels change places: Conv(Xᵀ, Gᵀ) with strides d and dilations s, its first positions. */
@@ -185,7 +185,10 @@ function seenByTaps(
   return taps.map((tap) => {
     const starts = tap.map((t, i) => t * dilations[i]!);
     const stops = starts.map((s, i) => s + (dy[i + 2]! - 1) * strides[i]! + 1);
-    return slice(c, padded, axes, starts, stops, strides);
+    if (c.opset >= 10 || strides.every((s) => s === 1)) return slice(c, padded, axes, starts, stops, strides);
+    // Before operator set 10 no slice takes every other element, but a window of one does.
+    const ones = kernel.map(() => 1);
+    return c.emit('MaxPool', [slice(c, padded, axes, starts, stops)], { kernel_shape: ones, strides });
   });
 }
 
@@ -223,11 +226,10 @@ const convTranspose: GradientRule = (c) => {
   if (c.node.attributes.has('output_shape')) return refused('its padding follows from the shape of its output');
   // Of the convolution that it is the adjoint of: from y to x.
   const geometry = geometryOf(c, dw.slice(2), dy.slice(2), dx.slice(2));
-  if (geometry.group !== 1) return refused('it has groups');
-  const { strides, dilations, padsBegin: begins, padsEnd: ends, shape: kernel } = geometry;
+  const { group, strides, dilations, padsBegin: begins, padsEnd: ends, shape: kernel } = geometry;
   return [
     c.needs(0)
-      ? c.emit('Conv', [g, w], { kernel_shape: kernel, strides, dilations, pads: [...begins, ...ends] })
+      ? c.emit('Conv', [g, w], { kernel_shape: kernel, strides, dilations, group, pads: [...begins, ...ends] })
       : undefined,
     c.needs(1) ? weightGradient(c, { x: g, g: x, geometry, dx: dy, dw, dy: dx }) : undefined,
     bias !== undefined && bias !== '' && c.needs(2) ? channelSums(c, g, dy) : undefined,
@@ -239,14 +241,14 @@ const globalAveragePool: GradientRule = (c) => {
   const dims = c.shape(c.node.inputs[0]!);
   const count = dims.slice(2).reduce((a, b) => a * b, 1);
   const g = c.outputGradients[0]!;
-  return [c.emit('Expand', [c.emit('Mul', [g, c.scalar(1 / count, g)]), c.integers(dims)])];
+  return [expand(c, c.emit('Mul', [g, c.scalar(1 / count, g)]), dims)];
 };
 
 /** Every element that is the largest passes the gradient. */
 const globalMaxPool: GradientRule = (c) => {
   const x = c.node.inputs[0]!;
   const y = c.node.outputs[0]!;
-  const equal = c.emit('Sub', [c.scalar(1, x), c.emit('Sign', [c.emit('Sub', [y, x])])]);
+  const equal = c.emit('Sub', [c.scalar(1, x), mask(c, 'Greater', y, x, x)]);
   return [c.emit('Mul', [c.outputGradients[0]!, equal])];
 };
 
@@ -293,7 +295,7 @@ const maxPool: GradientRule = (c) => {
   // What of the gradient is still to be given away.
   let left = g;
   const parts = seenByTaps(c, x, geometry, dy, LOWEST).map((seen) => {
-    const largest = c.emit('Sub', [c.scalar(1, x), c.emit('Sign', [c.emit('Sub', [y, seen])])]);
+    const largest = c.emit('Sub', [c.scalar(1, x), mask(c, 'Greater', y, seen, x)]);
     const part = c.emit('Mul', [left, largest]);
     left = c.emit('Sub', [left, part]);
     return reshape(c, part, [dx[0]!, dx[1]!, 1, ...dy.slice(2)]);

@@ -107,7 +107,10 @@ export const ELEMENTWISE_RULES: Readonly<Record<string, GradientRule>> = {
   Identity: (c) => [c.outputGradients[0]],
   Dropout: (c) => [c.outputGradients[0]],
   Neg: (c) => [c.emit('Neg', [c.outputGradients[0]!])],
-  Abs: unary((c, x) => c.emit('Sign', [x])),
+  Abs: unary((c, x) => {
+    const zero = c.scalar(0, x);
+    return c.emit('Sub', [mask(c, 'Greater', x, zero, x), mask(c, 'Less', x, zero, x)]);
+  }),
   Sqrt: unary((c, _, y) => c.emit('Div', [c.scalar(0.5, y), y])),
   Reciprocal: unary((c, _, y) => c.emit('Neg', [c.emit('Mul', [y, y])])),
   Exp: unary((_, __, y) => y),

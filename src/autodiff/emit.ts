@@ -18,6 +18,13 @@ export function transpose(c: RuleContext, x: string, perm: readonly number[]): s
   return perm.every((p, i) => p === i) ? x : c.emit('Transpose', [x], { perm });
 }
 
+/** A value repeated along axes of length 1, and along new ones in front. */
+export function expand(c: RuleContext, x: string, dims: readonly number[]): string {
+  if (c.opset >= 8) return c.emit('Expand', [x, c.integers(dims)]);
+  const count = dims.reduce((a, b) => a * b, 1);
+  return c.emit('Mul', [x, c.floats(new Float64Array(count).fill(1), dims, x)]);
+}
+
 /** The elements from `starts` to before `ends` on some axes. */
 export function slice(
   c: RuleContext,

@@ -1,6 +1,6 @@
 /** Gradients of sums and means over axes, and of what is normalised over them. */
 import { floatAttribute, intAttribute, intsAttribute } from '../graph/attributes.js';
-import { reduceSum, reshape, sumTo } from './emit.js';
+import { expand, reduceSum, reshape, sumTo } from './emit.js';
 import { refused, type GradientRule, type RuleContext } from './rule.js';
 
 /** The axes of a reduction, as numbers from 0; undefined where they are computed. */
@@ -25,7 +25,7 @@ const reduction =
     const count = axes.reduce((product, axis) => product * dims[axis]!, 1);
     let g = c.outputGradients[0]!;
     if (mean) g = c.emit('Mul', [g, c.scalar(1 / count, g)]);
-    return [c.emit('Expand', [reshape(c, g, kept), c.integers(dims)])];
+    return [expand(c, reshape(c, g, kept), dims)];
   };
 
 /** Each element is part of the sums behind it: its gradient is the sum of theirs, taken the other way round. */

@@ -7,7 +7,7 @@ import { Blas } from '../runtime/blas.js';
 import { checkOptions } from './check-options.js';
 import { Clock } from './clock.js';
 import { finish, withNodes, type Condensed } from './finish.js';
-import { learn } from './learn.js';
+import { learn, learningRows } from './learn.js';
 import type { CondenseOptions } from './options.js';
 import { prepare, type Prepared } from './prepare.js';
 import { reduceByCosine } from './reduce-cosine.js';
@@ -66,11 +66,20 @@ export async function condense(model: Model | string, options: CondenseOptions):
     const { original: teacher } = original ?? ready;
     if (round > 1) endIfInterrupted(round);
     const { withoutLearning, ...start } = reduced;
-    const { model, pass, report } = await clock.timed('distill', () =>
+    const { model, pass, report, warnings } = await clock.timed('distill', () =>
       learn(teacher, start.model, ready.data, own.distill!, { ...own, otherwise: withoutLearning }, ready),
     );
     if (!isLast(round)) endIfInterrupted(round);
-    return [ready, { ...start, model, passes: [...start.passes, pass], training: [report] }];
+    return [
+      ready,
+      {
+        ...start,
+        model,
+        passes: [...start.passes, pass],
+        training: [report],
+        warnings: [...start.warnings, ...warnings],
+      },
+    ];
   }
 
   function isLast(round: number): boolean {
@@ -91,6 +100,8 @@ export async function condense(model: Model | string, options: CondenseOptions):
     const ready = await clock.timed('prepare', () => prepare(from, options, blas, { unshare }));
     const own =
       (options.steps ?? 1) === 1 ? options : optionsOfRound(options, round, costsOf(input, (original ?? ready).macs));
+    // Told before the work.
+    if (own.distill !== undefined) learningRows(ready.data);
     const reduced = await clock
       .timed('reduce', async () =>
         withSharedConstants(ready, await METHODS[own.method ?? 'span'](ready, own, isLast(round))),

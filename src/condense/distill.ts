@@ -131,7 +131,11 @@ export async function distill(
       training,
       before,
       verification,
-      warnings: [...rows.notes, ...notes.map((message) => ({ code: 'PROVIDER_NOT_AVAILABLE', message }))],
+      warnings: [
+        ...rows.notes,
+        ...trained.warnings,
+        ...notes.map((message) => ({ code: 'PROVIDER_NOT_AVAILABLE', message })),
+      ],
       seconds: clock.seconds(),
     },
   };

@@ -1,3 +1,4 @@
+import type { DataNote } from './calibration.js';
 import { ExitCode, type Diagnostic } from './diagnostic.js';
 
 export function nothingToTrain(): Diagnostic {
@@ -12,9 +13,45 @@ export function nothingToTrain(): Diagnostic {
 export function outputsNotTrainable(): Diagnostic {
   return {
     code: 'OUTPUTS_NOT_TRAINABLE',
-    message: 'no output of the model is a floating-point number, so there is no error to make smaller',
+    message: 'no output of the model holds float32 numbers, so there is no error to make smaller',
     advice: 'Give models whose outputs are the values before they become numbers of classes.',
     exitCode: ExitCode.ModelInvalid,
+  };
+}
+
+export function gradientReachesNothing(
+  stops: readonly { readonly node: string; readonly reason: string }[],
+): Diagnostic {
+  const [last] = stops.slice(-1);
+  return {
+    code: 'NOTHING_TO_TRAIN',
+    message:
+      last === undefined
+        ? 'no output depends on a float32 weight of Gemm, MatMul, Conv or ConvTranspose'
+        : `no gradient reaches a weight: it stops at ${last.node}, since ${last.reason}`,
+    ...(last === undefined ? {} : { where: last.node }),
+    advice: 'Learn with a model that ends before this node.',
+    exitCode: ExitCode.ModelInvalid,
+  };
+}
+
+export function shapesDiffer(output: string, teacher: readonly number[], student: readonly number[]): Diagnostic {
+  return {
+    code: 'OUTPUT_SHAPES_DIFFER',
+    message: `'${output}' has the shape ${teacher.join(' × ')} in the teacher and ${student.join(' × ')} in the student`,
+    where: output,
+    advice: 'Give a student that computes the same values for the same inputs.',
+    exitCode: ExitCode.ModelInvalid,
+  };
+}
+
+export function tooFewRowsToLearn(rows: number, run: number): Diagnostic {
+  return {
+    code: 'DATA_TOO_FEW_ROWS',
+    message: `${rows} row(s) are too few to learn from: ${run === 1 ? 'one' : `a run of ${run}`} has to choose the best weights, and others teach`,
+    where: '--data',
+    advice: 'Give more rows, or leave the learning out.',
+    exitCode: ExitCode.Usage,
   };
 }
 
@@ -46,4 +83,15 @@ export function augmentationHasNoInput(what: string, wanted: string): Diagnostic
     advice: 'Leave them out.',
     exitCode: ExitCode.Usage,
   };
+}
+
+export function nothingMatched(): DataNote {
+  return {
+    code: 'NOTHING_MATCHED',
+    message: '--match has no effect: no layer inside has the same name and shape in both models',
+  };
+}
+
+export function noStepMade(): DataNote {
+  return { code: 'NO_STEP_MADE', message: 'no step of learning was made in the time that was given' };
 }

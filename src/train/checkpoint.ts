@@ -48,7 +48,7 @@ export async function saveCheckpoint(file: string, state: TrainingState, fingerp
     irVersion: 8,
     opsets: new Map([['', 13]]),
     producer: { name: 'onnx-condense', version: VERSION },
-    metadata: [{ key: KEY, value: JSON.stringify({ fingerprint, ...numbers }) }],
+    metadata: [{ key: KEY, value: JSON.stringify({ fingerprint, ...numbers }, notFiniteToText) }],
     graph: {
       name: 'training',
       nodes: [],
@@ -73,7 +73,10 @@ export async function loadCheckpoint(file: string, fingerprint: string): Promise
   if (!existsSync(file)) return undefined;
   const model = await readModel(file);
   const text = model.metadata.find((m) => m.key === KEY)?.value;
-  const { fingerprint: of, ...numbers } = JSON.parse(text ?? '{}') as Omit<TrainingState, (typeof PARTS)[number]> & {
+  const { fingerprint: of, ...numbers } = JSON.parse(text ?? '{}', textToNotFinite) as Omit<
+    TrainingState,
+    (typeof PARTS)[number]
+  > & {
     fingerprint?: string;
   };
   if (of !== fingerprint) return raise(checkpointOfOtherTraining(file));
@@ -85,8 +88,18 @@ export async function loadCheckpoint(file: string, fingerprint: string): Promise
       arrays.push(toFloat32(tensor));
     }
   }) as [Float32Array[], Float32Array[], Float32Array[], Float32Array[]];
-  const best = { ...numbers.best, loss: numbers.best.loss ?? Infinity };
-  return { ...numbers, best, weights, first, second, bestWeights };
+  return { ...numbers, weights, first, second, bestWeights };
+}
+
+const NOT_FINITE: readonly unknown[] = ['NaN', 'Infinity', '-Infinity'];
+
+/** JSON knows no such numbers; losses can be. */
+function notFiniteToText(_key: string, value: unknown): unknown {
+  return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value;
+}
+
+function textToNotFinite(_key: string, value: unknown): unknown {
+  return NOT_FINITE.includes(value) ? Number(value) : value;
 }
 
 async function makeFolder(folder: string): Promise<void> {

@@ -128,7 +128,7 @@ async function feedsOf(
       name,
       { dtype: 'float32', dims, data: weights[i]! },
     ]),
-    ...[...graph.targets].map(([output, target]) => [target, wanted.get(output)!] as const),
+    ...[...graph.targets].map(([input, of]) => [input, wanted.get(of)!] as const),
   ]);
 }
 

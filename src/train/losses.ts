@@ -15,6 +15,8 @@ export type OutputLoss =
   | {
       readonly kind: 'squared' | 'huber';
       readonly output: string;
+      /** The value of the teacher that it is compared with. */
+      readonly of: string;
       /** Standard deviations: one for each column, or one for all elements. What has none does not count. */
       readonly deviations: Float64Array;
       /** What it counts beside the others. */
@@ -23,6 +25,8 @@ export type OutputLoss =
   | {
       readonly kind: 'kl';
       readonly output: string;
+      /** The value of the teacher that it is compared with. */
+      readonly of: string;
       /** That of the classes; counted from the end where it is negative. */
       readonly axis: number;
       readonly temperature: number;
@@ -31,7 +35,7 @@ export type OutputLoss =
 
 /** Adds nodes and constants to a graph. */
 export interface GraphWriter {
-  add(opType: string, inputs: readonly string[], attributes?: Record<string, number>): string;
+  add(opType: string, inputs: readonly string[], attributes?: Record<string, number | readonly number[]>): string;
   /** A float32 constant. */
   constant(values: Float64Array, dims: readonly number[]): string;
 }
@@ -59,16 +63,24 @@ export function lossNodes(loss: OutputLoss, target: string, dims: readonly numbe
     const { temperature } = loss;
     const axis = loss.axis < 0 ? loss.axis + dims.length : loss.axis;
     const inverse = scalar(1 / temperature);
-    const [y, t] = [output, target].map((value) => write.add('Mul', [value, inverse])) as [string, string];
-    const logs = write.add('LogSoftmax', [y], { axis });
-    const wanted = write.add('Softmax', [t], { axis });
-    const distance = write.add('Sub', [write.add('LogSoftmax', [t], { axis }), logs]);
+    // Before operator set 13 a Softmax takes all axes from one on as one: only the last is the same in all.
+    const last = dims.length - 1;
+    const perm = dims.map((_, i) => (i === axis ? last : i === last ? axis : i));
+    const swapped = (to: GraphWriter, value: string): string =>
+      axis === last ? value : to.add('Transpose', [value], { perm });
+    const [y, t] = [output, target].map((value) => swapped(write, write.add('Mul', [value, inverse]))) as [
+      string,
+      string,
+    ];
+    const logs = write.add('LogSoftmax', [y], { axis: last });
+    const wanted = write.add('Softmax', [t], { axis: last });
+    const distance = write.add('Sub', [write.add('LogSoftmax', [t], { axis: last }), logs]);
     const classes = dims[axis]!;
     return {
       loss: mean(write.add('Mul', [wanted, distance]), weight * temperature ** 2 * classes),
       gradient: (w) => {
         const factor = w.constant(Float64Array.of((weight * temperature * classes) / count), []);
-        return w.add('Mul', [w.add('Sub', [w.add('Exp', [logs]), wanted]), factor]);
+        return swapped(w, w.add('Mul', [w.add('Sub', [w.add('Exp', [logs]), wanted]), factor]));
       },
     };
   }

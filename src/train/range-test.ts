@@ -18,24 +18,34 @@ const RATES = [1e-4, 2e-4, 5e-4, 1e-3, 2e-3];
 /** Tried where none of the others is stood: weights that least squares has found to many digits. */
 const SMALL_RATES = [3e-5, 1e-5];
 
-/**
- * @param validation rows that judge each rate
- * @param start loss on validation rows before any step
- * @param steps at each rate
- * @param signal ends the test after the step that it is at, with the rates that were tried to their end
- */
+/** How far a range test goes. */
+export interface RangeTestOptions {
+  /** Loss on validation rows before any step. */
+  readonly start: number;
+  /** At each rate. */
+  readonly steps: number;
+  /** No further rate is tried after so long. */
+  readonly seconds?: number;
+  /** Ends the test after the step that it is at, with the rates that were tried to their end. */
+  readonly signal?: AbortSignal | undefined;
+  /** Told of each rate before it is tried. */
+  readonly onRate?: ((rate: number) => void) | undefined;
+}
+
+/** @param validation rows that judge each rate */
 export async function rangeTest(
   learner: Learner,
   order: RowOrder,
   validation: Int32Array,
-  start: number,
-  steps: number,
-  signal?: AbortSignal,
+  { start, steps, seconds = Infinity, signal, onRate }: RangeTestOptions,
 ): Promise<RangePoint[]> {
+  const began = performance.now();
   const weights = learner.weights.map((w) => w.slice());
   const points: RangePoint[] = [];
   for (const rate of [...RATES, ...SMALL_RATES]) {
     if (rate < RATES[0]! && (stood(points, start).length > 0 || Number.isNaN(start))) break;
+    if (performance.now() - began > 1000 * seconds) break;
+    onRate?.(rate);
     let loss = 0;
     for (let step = 0; step < steps && Number.isFinite(loss) && signal?.aborted !== true; step++)
       loss = await learner.step(order.of(step), 0, rateAt(step, step / steps, steps, rate));

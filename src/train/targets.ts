@@ -102,6 +102,8 @@ export class Targets {
   }
 
   private keep(at: Int32Array, variant: number, values: ReadonlyMap<string, NumericArray>): void {
+    // Rows of the inputs on another axis may lie on any axis of what is made of them.
+    if (this.rows.data.inputs.some((i) => (i.rowAxis ?? 0) !== 0)) return;
     for (const { dims, data } of values.values()) if (dims[0] !== at.length || !(data instanceof Float32Array)) return;
     const kept = this.kept.get(variant) ?? this.roomFor(variant, values, at.length);
     if (kept === undefined) return;

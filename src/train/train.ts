@@ -2,7 +2,10 @@
 import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { gatherRows, type Dataset } from '../calibration/dataset.js';
+import { raise } from '../diagnostics/diagnostic.js';
+import { gradientReachesNothing } from '../diagnostics/train.js';
 import type { Model } from '../graph/ir.js';
+import { encodeModel } from '../onnx/index.js';
 import type { SessionOptions } from '../runtime/session.js';
 import { probeShapes } from '../runtime/shapes.js';
 import { TrainingRows, type Augmentation } from './augmentation.js';
@@ -21,7 +24,7 @@ export type WantedLoss =
 
 export interface TrainOptions {
   readonly length: TrainingLength;
-  /** Values that both models compute, by the same names, and how their errors count. */
+  /** Values of both models, and how their errors count. */
   readonly losses: readonly WantedLoss[];
   /** A model with the same values as the student that stands where training does not come to less loss on validation rows. */
   readonly otherwise?: Model | undefined;
@@ -45,6 +48,8 @@ export interface TrainOptions {
   /** Ends the training after the step that it is at. */
   readonly signal?: AbortSignal | undefined;
   readonly onStep?: (now: TrainingMoment) => void;
+  /** Told of each rate that the range test tries. */
+  readonly onRate?: (rate: number) => void;
 }
 
 /** Where a training is. */
@@ -92,6 +97,8 @@ const CHECKS = 25;
 /** Share of the training that each rate of the range test gets, and bounds of its steps. */
 const RANGE_SHARE = 1 / 100;
 const RANGE_STEPS = [10, 200] as const;
+/** Share of the time that the range test may take before it tries no further rate. */
+const RANGE_TIME = 0.2;
 /** How often training may go astray and start again from its best weights at half the rate. */
 const MOST_SETBACKS = 5;
 /** By how much the loss on validation rows may have grown when half of the training is over, and what share of the rate the other half gets otherwise. */
@@ -123,18 +130,19 @@ export async function train(
   const batch = data.fixedBatch ?? Math.min(options.batch, fit.length);
   const order = new RowOrder(fit, batch, seed);
   const rows = new TrainingRows(data, fit, options.augmentation, seed);
-  const outputs = losses.map((l) => l.output);
+  const outputs = [...new Set(losses.map((l) => l.of))];
   const all = Int32Array.from([...fit, ...validation]);
   const targets = await Targets.open(teacher, outputs, rows, all, options, session);
   try {
     const deviations = await targets.deviations(outputs);
     const shapes = await probeShapes(student, gatherRows(data, fit.slice(0, batch)), session);
-    const known = losses.map((l) => (l.kind === 'kl' ? l : { ...l, deviations: deviations.get(l.output)! }));
+    const known = losses.map((l) => (l.kind === 'kl' ? l : { ...l, deviations: deviations.get(l.of)! }));
     const graph = trainingGraph(student, shapes, known);
+    if (graph.weights.size === 0) raise(gradientReachesNothing(graph.stops));
     const learner = await Learner.open(student, graph, { rows, targets }, session, options);
     try {
       const file = checkpoint === undefined ? undefined : path.join(checkpoint, 'training.onnx');
-      const fingerprint = file === undefined ? '' : fingerprintOf(teacher, learner, data, all, { ...options, batch });
+      const fingerprint = file === undefined ? '' : fingerprintOf(teacher, student, data, all, { ...options, batch });
       const from = file === undefined ? undefined : await loadCheckpoint(file, fingerprint);
       const save = async (state: TrainingState): Promise<void> => {
         if (file !== undefined) await saveCheckpoint(file, state, fingerprint);
@@ -213,7 +221,8 @@ class Training {
       const { step } = this;
       const total = progress.total(step);
       const rate = rateAt(step, progress.done(step), total, this.rate);
-      const variant = this.order.epochOf(step) % this.variants;
+      // Rows as they are come last: a training of less than an epoch learns from changed ones too.
+      const variant = (this.order.epochOf(step) + 1) % this.variants;
       const loss = await this.learner.step(this.order.of(step), variant, rate);
       this.step++;
       if (Number.isFinite(loss)) {
@@ -260,7 +269,13 @@ class Training {
     }
     const expected = 'steps' in length ? length.steps : (60 * length.minutes) / (await this.secondsOfStep());
     const steps = Math.min(RANGE_STEPS[1], Math.max(RANGE_STEPS[0], Math.round(expected * RANGE_SHARE)));
-    const points = await rangeTest(learner, this.order, validation, loss, steps, options.signal);
+    const points = await rangeTest(learner, this.order, validation, {
+      start: loss,
+      steps,
+      ...('minutes' in length ? { seconds: 60 * length.minutes * RANGE_TIME } : {}),
+      signal: options.signal,
+      onRate: options.onRate,
+    });
     this.record = { ...this.record, rangeTest: points };
     this.rate = bestRate(points, loss);
   }
@@ -334,20 +349,14 @@ class Training {
 }
 
 /** A hash of everything that decides what comes of a training, apart from the machine. */
-function fingerprintOf(
-  teacher: Model,
-  learner: Learner,
-  data: Dataset,
-  rows: Int32Array,
-  options: TrainOptions,
-): string {
+function fingerprintOf(teacher: Model, student: Model, data: Dataset, rows: Int32Array, options: TrainOptions): string {
   const { length, losses, batch, rate, weightDecay, clip, seed, augmentation, patience } = options;
   const hash = createHash('sha256');
   const bytes = (array: ArrayBufferView): Uint8Array =>
     new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
   hash.update(JSON.stringify({ length, losses, batch, rate, weightDecay, clip, seed, augmentation, patience }));
   hash.update(teacher.source?.sha256 ?? '');
-  for (const weights of learner.weights) hash.update(bytes(weights));
+  for (const part of encodeModel(student)) hash.update(part);
   hash.update(bytes(rows));
   for (const { name, array } of data.inputs) {
     hash.update(name);

@@ -4,8 +4,8 @@ import { skeleton } from '../calibration/instrument.js';
 import { makeNode } from '../graph/attributes.js';
 import { allNames, uniqueName } from '../graph/edit.js';
 import type { Model, Node } from '../graph/ir.js';
-import { elementCount, type Tensor } from '../graph/tensor.js';
-import { floatTensor } from '../graph/tensor-data.js';
+import type { Tensor } from '../graph/tensor.js';
+import { floatTensor, toFloat32 } from '../graph/tensor-data.js';
 import { constantAt, UseIndex } from '../graph/uses.js';
 import { lossNodes, type GraphWriter, type OutputLoss } from './losses.js';
 
@@ -21,7 +21,8 @@ const WEIGHTS: Readonly<Record<string, readonly number[]>> = {
 export const LAYERS: ReadonlySet<string> = new Set(Object.keys(WEIGHTS));
 
 /**
- * Constants that are trained: float32 weights of the layers, their biases, and what is added right behind a MatMul.
+ * Constants that are trained: float32 weights of the layers, their biases, and what is added right behind a MatMul with a weight. A constant that is not
+ * finite (a mask) is no weight.
  * @returns the constant by the name that holds it: an initializer's, or a Constant node's output
  */
 export function trainableWeights({ graph }: Model): Map<string, Tensor> {
@@ -29,13 +30,18 @@ export function trainableWeights({ graph }: Model): Map<string, Tensor> {
   const found = new Map<string, Tensor>();
   const take = (name: string | undefined): void => {
     const held = name === undefined ? undefined : constantAt(index, name);
-    if (held?.tensor.dtype === 'float32' && elementCount(held.tensor.dims) > 1) found.set(held.name, held.tensor);
+    if (held?.tensor.dtype === 'float32' && toFloat32(held.tensor).every(Number.isFinite))
+      found.set(held.name, held.tensor);
   };
   for (const { domain, opType, inputs } of graph.nodes) {
     if (domain !== '') continue;
     for (const i of WEIGHTS[opType] ?? []) take(inputs[i]);
     if (opType !== 'Add') continue;
-    if (inputs.some((name) => index.producer(name)?.node.opType === 'MatMul')) inputs.forEach(take);
+    const behind = inputs.some((name) => {
+      const maker = index.producer(name)?.node;
+      return maker?.opType === 'MatMul' && maker.inputs.some((i) => constantAt(index, i) !== undefined);
+    });
+    if (behind) inputs.forEach(take);
   }
   return found;
 }
@@ -48,7 +54,7 @@ export interface TrainingGraph {
   readonly evaluation: Model;
   /** Those that a gradient reaches, as they are at the start. */
   readonly weights: ReadonlyMap<string, Tensor>;
-  /** Input for the target of each output. */
+  /** Value of the teacher by the input that takes it. */
   readonly targets: ReadonlyMap<string, string>;
   readonly loss: string;
   /** Output by weight. */
@@ -87,10 +93,12 @@ export function trainingGraph(
   const seedPart: Node[] = [];
   const [write, seed] = [writerTo(lossPart), writerTo(seedPart)];
   const targets = new Map<string, string>();
+  const dimsOf = new Map<string, readonly number[]>();
   const seeds = new Map<string, string>();
   const parts = losses.map((loss) => {
     const target = uniqueName('target', taken);
-    targets.set(loss.output, target);
+    targets.set(target, loss.of);
+    dimsOf.set(target, shapes.get(loss.output)!);
     const nodes = lossNodes(loss, target, shapes.get(loss.output)!, write);
     seeds.set(loss.output, nodes.gradient(seed));
     return nodes.loss;
@@ -109,7 +117,7 @@ export function trainingGraph(
         ...(i.shape === undefined ? {} : { rank: i.shape.length }),
       })),
     ...[...weights].map(([name, { dims }]) => ({ name, dtype: 'float32' as const, rank: dims.length })),
-    ...[...targets].map(([output, name]) => ({ name, dtype: 'float32' as const, rank: shapes.get(output)!.length })),
+    ...[...dimsOf].map(([name, dims]) => ({ name, dtype: 'float32' as const, rank: dims.length })),
   ];
   const constants = [...graph.initializers.values()].filter((t) => !weights.has(t.name));
   const isWeight = (n: Node): boolean => n.opType === 'Constant' && weights.has(n.outputs[0] ?? '');

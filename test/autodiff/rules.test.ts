@@ -102,11 +102,14 @@ const geometry = ({ rank, kernel, strides, dilations, pads, same }: Spatial, aut
   ...(same && auto ? { auto_pad: 'SAME_UPPER' } : { pads: rank === 1 ? [pads[0], pads[2]] : [...pads] }),
 });
 
+/** Channels read and made, and groups. */
+const CHANNELS = { none: [3, 2, 1], depthwise: [2, 2, 2], multiplied: [2, 4, 2], grouped: [6, 4, 2] } as const;
+
 const conv = fc
-  .record({ s: spatial, group: fc.constantFrom('none', 'depthwise', 'multiplied') })
+  .record({ s: spatial, group: fc.constantFrom('none', 'depthwise', 'multiplied', 'grouped') })
   .map(({ s, group }): NodeCase => {
-    const [inputs, outputs] = group === 'none' ? [3, 2] : [2, group === 'multiplied' ? 4 : 2];
-    const per = group === 'none' ? inputs : 1;
+    const [inputs, outputs, groups] = CHANNELS[group];
+    const per = inputs / groups;
     return {
       opType: 'Conv',
       operands: [
@@ -117,19 +120,20 @@ const conv = fc
       // The runtime wants dilations of 1 where it works out the padding.
       attributes: {
         ...geometry({ ...s, dilations: s.same ? [1, 1] : s.dilations }, true),
-        group: group === 'none' ? 1 : inputs,
+        group: groups,
       },
     };
   });
 
-const convTranspose = spatial.map((s): NodeCase => ({
+const convTranspose = fc.record({ s: spatial, group: fc.constantFrom(1, 2) }).map(({ s, group }): NodeCase => ({
   opType: 'ConvTranspose',
   operands: [
-    [2, 3, ...s.size.slice(0, s.rank).map((d) => d - 3)],
-    [3, 2, ...s.kernel.slice(0, s.rank)],
-    ...(s.bias ? [[2]] : []),
+    [2, 4, ...s.size.slice(0, s.rank).map((d) => d - 3)],
+    [4, 3, ...s.kernel.slice(0, s.rank)],
+    ...(s.bias ? [[3 * group]] : []),
   ],
   attributes: {
+    group,
     ...geometry({ ...s, pads: [0, 0, 0, 0] }, false),
     output_padding: s.strides.slice(0, s.rank).map((stride, i) => Math.min(stride, s.dilations[i]!) - 1),
   },
@@ -152,11 +156,11 @@ const pool = (opType: string) =>
     };
   });
 
-const reduction = (opType: string, inputFrom: number) =>
+const reduction = (opType: string, inputFrom: number, leastAxis = -2) =>
   fc
     .record({
       shape: dims(2, 4),
-      axes: fc.uniqueArray(fc.integer({ min: -2, max: 1 }), { minLength: 1, maxLength: 1 }),
+      axes: fc.uniqueArray(fc.integer({ min: leastAxis, max: 1 }), { minLength: 1, maxLength: 1 }),
       keepdims: fc.nat(1),
       all: fc.boolean(),
     })
@@ -345,12 +349,72 @@ const CASES: Readonly<Record<string, fc.Arbitrary<NodeCase>>> = {
   Cast: always({ opType: 'Cast', operands: [[2, 3]], attributes: { to: 1 } }),
 };
 
+const ofOpset = (opset: number, cases: fc.Arbitrary<NodeCase>): fc.Arbitrary<NodeCase> =>
+  cases.map((c) => ({ ...c, opset }));
+
+/** What older operator sets say otherwise. */
+const OLDER: readonly (readonly [string, fc.Arbitrary<NodeCase>])[] = [
+  ...[7, 9, 11].flatMap((opset) =>
+    ['Abs', 'GlobalAveragePool', 'GlobalMaxPool', 'Add', 'Relu', 'MatMul'].map(
+      (op) => [`${op}, operator set ${opset}`, ofOpset(opset, CASES[op]!)] as const,
+    ),
+  ),
+  // Gemm wants a bias before operator set 11.
+  ...[7, 9].map(
+    (opset) =>
+      [
+        `Gemm, operator set ${opset}`,
+        ofOpset(
+          opset,
+          gemm.filter((c) => c.operands.length === 3),
+        ),
+      ] as const,
+  ),
+  ...[7, 9, 11].map((opset) => [`Conv, operator set ${opset}`, ofOpset(opset, conv)] as const),
+  // Windows of pools are not dilated before operator set 10.
+  ...[8, 9].map(
+    (opset) =>
+      [
+        `MaxPool, operator set ${opset}`,
+        pool('MaxPool').map(({ attributes: { dilations: _, ...attributes } = {}, ...c }) => ({
+          ...c,
+          attributes,
+          opset,
+        })),
+      ] as const,
+  ),
+  ['AveragePool, operator set 9', ofOpset(9, pool('AveragePool'))],
+  ...[7, 9, 11].flatMap((opset) =>
+    ['ReduceSum', 'ReduceMean'].map(
+      (op) => [`${op}, operator set ${opset}`, ofOpset(opset, reduction(op, 18, 0))] as const,
+    ),
+  ),
+  ['Softmax, operator set 11', always({ opType: 'Softmax', operands: [[3, 4]], attributes: { axis: 1 }, opset: 11 })],
+  [
+    'Clip, operator set 9',
+    unary('Clip', 'apart', fc.constant({ min: { float: -0.4 }, max: { float: 0.6 } })).map((c) => ({ ...c, opset: 9 })),
+  ],
+  ['Pad, operator set 9', always({ opType: 'Pad', operands: [[2, 3]], attributes: { pads: [1, 0, 0, 2] }, opset: 9 })],
+  [
+    'Slice, operator set 9',
+    always({ opType: 'Slice', operands: [[5, 6]], attributes: { axes: [1], starts: [1], ends: [4] }, opset: 9 }),
+  ],
+  [
+    'Split, operator set 11',
+    always({ opType: 'Split', operands: [[2, 6]], attributes: { axis: 1, split: [1, 2, 3] }, outputs: 3, opset: 11 }),
+  ],
+  [
+    'Squeeze, operator set 11',
+    always({ opType: 'Squeeze', operands: [[2, 1, 4]], attributes: { axes: [1] }, opset: 11 }),
+  ],
+];
+
 describe('gradients', () => {
   it('every rule is checked', () => {
     expect(Object.keys(CASES).sort()).toEqual(Object.keys(GRADIENT_RULES).sort());
   });
 
-  it.each(Object.entries(CASES))('%s: as a central difference says', async (_, cases) => {
+  it.each([...Object.entries(CASES), ...OLDER])('%s: as a central difference says', async (_, cases) => {
     await fc.assert(
       fc.asyncProperty(cases, fc.integer({ min: 1, max: 1e6 }), async (given, seed) => {
         const { error, tolerance, stops } = await gradientError(given, seed);

@@ -6,6 +6,7 @@ import { convModel } from '../conv.js';
 import { buildModel, node } from '../build-model.js';
 import { normalRows, smoothNetwork, writeNpz } from '../networks.js';
 import { sharedFolder } from '../cli/cli.js';
+import { weights } from '../dense.js';
 import { normals } from '../matrices.js';
 
 const inside = sharedFolder();
@@ -115,6 +116,45 @@ describe('distill', () => {
     expect(report.training.bestStep).toBeGreaterThan(0);
   });
 
+  it('holds back whole runs of a fixed batch to choose the best weights', async () => {
+    const net = (hidden: number) => smoothNetwork({ hidden, batch: 250 });
+    const { report } = await distill(net(24), net(6), {
+      data,
+      test: data,
+      tolerance: 'nrmse=10',
+      train: { steps: 30 },
+    });
+    expect(report.training.rows).toEqual({ fit: 650, validation: 250 });
+    expect(report.training.curve.every((p) => Number.isFinite(p.validation))).toBe(true);
+    expect(report.training.bestStep).toBeGreaterThan(0);
+    const few = [writeNpz(inside(), 'few.npz', { x: normalRows(400) })];
+    const failed = await distill(net(24), net(6), { data: few, test: data }).catch((e: unknown) => e);
+    expect((failed as CondenseError).diagnostic).toMatchObject({ code: 'DATA_TOO_FEW_ROWS', exitCode: 2 });
+  });
+
+  it('compares scores behind a Softmax by whatever names they have, and counts scores that are outputs too as one', async () => {
+    const classifier = (hidden: number, scores: string, outputs: readonly string[]): Model =>
+      buildModel({
+        inputs: [{ name: 'x', shape: ['n', 2] }],
+        nodes: [
+          node('Gemm', ['x', 'w1'], ['h']),
+          node('Tanh', ['h'], ['a']),
+          node('Gemm', ['a', 'w2'], [scores]),
+          node('Softmax', [scores], ['p']),
+        ],
+        initializers: [weights('w1', [2, hidden]), weights('w2', [hidden, 3])],
+        outputs: outputs.map((name) => ({ name, shape: ['n', 3] })),
+      });
+    const options = { data, tolerance: 'nrmse=10', train: { steps: 100 }, learningRate: 1e-2 } as const;
+    const renamed = await distill(classifier(12, 'a/scores', ['p']), classifier(4, 'b/logits', ['p']), options);
+    expect(renamed.report.training.losses).toEqual([{ output: 'b/logits', kind: 'kl', weight: 1 }]);
+    expect(renamed.report.training.bestStep).toBeGreaterThan(0);
+    const two = ['s', 'p'];
+    const both = await distill(classifier(12, 's', two), classifier(4, 's', two), options);
+    expect(both.report.training.losses).toEqual([{ output: 's', kind: 'kl', weight: 1 }]);
+    expect(both.report.training.bestStep).toBeGreaterThan(0);
+  });
+
   it('refuses what cannot be trained', async () => {
     const failure = (work: Promise<unknown>) =>
       work.then(
@@ -128,5 +168,20 @@ describe('distill', () => {
     });
     expect(await failure(distill(plain, plain, { data }))).toMatchObject({ code: 'NOTHING_TO_TRAIN', exitCode: 4 });
     expect(await failure(distill(teacher, plain, { data: ['nowhere.npz'] }))).toMatchObject({ code: 'DATA_NOT_FOUND' });
+    const ending = (opType: string, columns: number): Model =>
+      buildModel({
+        inputs: [{ name: 'x', shape: ['n', 2] }],
+        nodes: [node('Gemm', ['x', 'w'], ['h']), node(opType, ['h'], ['y'], {}, { name: 'last' })],
+        initializers: [weights('w', [2, columns])],
+        outputs: [{ name: 'y', shape: ['n', columns] }],
+      });
+    expect(await failure(distill(ending('Round', 3), ending('Round', 3), { data }))).toMatchObject({
+      code: 'NOTHING_TO_TRAIN',
+      where: 'last',
+      message: 'no gradient reaches a weight: it stops at last, since it has no rule',
+    });
+    expect(await failure(distill(ending('Tanh', 3), ending('Tanh', 1), { data }))).toMatchObject({
+      code: 'OUTPUT_SHAPES_DIFFER',
+    });
   });
 });

@@ -62,6 +62,8 @@ describe('reduce with --distill', () => {
     const kinds = report.training![0]!.losses;
     expect(kinds[0]).toEqual({ output: 'y', kind: 'squared', weight: 1 });
     expect(kinds.slice(1).map((l) => l.weight)).toEqual([0.5]);
+    const none = await reduce({ keep: new Map([...keep, ['fc2', 6]]), distill: { steps: 5 }, match: 0.5 });
+    expect(none.report.warnings.map((w) => w.code)).toContain('NOTHING_MATCHED');
   });
 
   it('gives what the refit alone gives at these widths where no step is better', async () => {

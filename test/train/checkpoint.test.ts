@@ -28,7 +28,7 @@ const learn = (options: Partial<TrainOptions> = {}, pupil = student): Promise<Tr
     { fit: rows.subarray(0, 300), validation: rows.subarray(300) },
     {
       length: { steps: STEPS },
-      losses: [{ kind: 'squared', output: 'y', weight: 1 }],
+      losses: [{ kind: 'squared', output: 'y', of: 'y', weight: 1 }],
       batch: 32,
       rate: 1e-2,
       weightDecay: 0,

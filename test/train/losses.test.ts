@@ -18,11 +18,15 @@ const [y, t] = [values(2), values(2)];
 const deviations = Float64Array.of(0.5, 2, 1, 0);
 
 /** Loss and gradient as the runtime computes them. */
-async function computed(loss: OutputLoss, at = y): Promise<{ loss: number; gradient: Float32Array }> {
+async function computed(
+  loss: OutputLoss,
+  [at, wanted] = [y, t],
+  { dims = [ROWS, COLUMNS], opset = 17 } = {},
+): Promise<{ loss: number; gradient: Float32Array }> {
   const nodes: Node[] = [];
   const initializers: Tensor[] = [];
   const write = {
-    add: (opType: string, inputs: readonly string[], attributes: Record<string, number> = {}) => {
+    add: (opType: string, inputs: readonly string[], attributes: Record<string, number | readonly number[]> = {}) => {
       nodes.push(makeNode(opType, [...inputs], [`v${nodes.length}`], attributes));
       return `v${nodes.length - 1}`;
     },
@@ -31,24 +35,24 @@ async function computed(loss: OutputLoss, at = y): Promise<{ loss: number; gradi
       return `c${initializers.length - 1}`;
     },
   };
-  const made = lossNodes(loss, 't', [ROWS, COLUMNS], write);
+  const made = lossNodes(loss, 't', dims, write);
   const gradient = made.gradient(write);
-  const model = skeleton(buildModel({ inputs: [], nodes: [], outputs: [] }), {
+  const model = skeleton(buildModel({ inputs: [], nodes: [], outputs: [], opset }), {
     nodes,
     initializers,
-    inputs: ['y', 't'].map((name) => ({ name, dtype: 'float32' as const, rank: 2 })),
+    inputs: ['y', 't'].map((name) => ({ name, dtype: 'float32' as const, rank: dims.length })),
     outputs: [made.loss, gradient].map((name) => ({ name, dtype: 'float32' as const })),
   });
   const array = (data: Float64Array): NumericArray => ({
     dtype: 'float32',
-    dims: [ROWS, COLUMNS],
+    dims,
     data: Float32Array.from(data),
   });
   const run = await withSession(model, CPU, (session) =>
     session.run(
       new Map([
         ['y', array(at)],
-        ['t', array(t)],
+        ['t', array(wanted)],
       ]),
     ),
   );
@@ -85,9 +89,9 @@ function mean(of: (error: number) => number): (y: Float64Array) => number {
 }
 
 describe.each<[string, OutputLoss]>([
-  ['squared', { kind: 'squared', output: 'y', deviations, weight: 0.5 }],
-  ['huber', { kind: 'huber', output: 'y', deviations, weight: 0.5 }],
-  ['kl', { kind: 'kl', output: 'y', axis: -1, temperature: 3, weight: 0.5 }],
+  ['squared', { kind: 'squared', output: 'y', of: 'y', deviations, weight: 0.5 }],
+  ['huber', { kind: 'huber', output: 'y', of: 'y', deviations, weight: 0.5 }],
+  ['kl', { kind: 'kl', output: 'y', of: 'y', axis: -1, temperature: 3, weight: 0.5 }],
 ])('%s', (kind, loss) => {
   it('is what its definition says', async () => {
     expect((await computed(loss)).loss).toBeCloseTo(0.5 * expected[kind]!(y), 5);
@@ -104,7 +108,28 @@ describe.each<[string, OutputLoss]>([
 });
 
 it('of a student that is like its teacher is nothing', async () => {
-  const { loss, gradient } = await computed({ kind: 'kl', output: 'y', axis: 1, temperature: 2, weight: 1 }, t);
+  const { loss, gradient } = await computed({ kind: 'kl', output: 'y', of: 'y', axis: 1, temperature: 2, weight: 1 }, [
+    t,
+    t,
+  ]);
   expect(loss).toBeCloseTo(0, 6);
   for (const g of gradient) expect(g).toBeCloseTo(0, 6);
+});
+
+it.each([11, 17])('class scores may lie on any axis (operator set %i)', async (opset) => {
+  const loss: OutputLoss = { kind: 'kl', output: 'y', of: 't', axis: 1, temperature: 3, weight: 0.5 };
+  // The same rows, two by three positions: [2, classes, 3, 1].
+  const dims = [2, COLUMNS, 3, 1];
+  const turned = (x: ArrayLike<number>): Float64Array =>
+    Float64Array.from(x, (_, i) => {
+      const [n, c, p] = [Math.floor(i / (3 * COLUMNS)), Math.floor(i / 3) % COLUMNS, i % 3];
+      return x[(n * 3 + p) * COLUMNS + c]!;
+    });
+  const flat = await computed({ ...loss, axis: -1 });
+  const there = await computed(loss, [turned(y), turned(t)], { dims, opset });
+  expect(there.loss).toBeCloseTo(flat.loss, 5);
+  const wanted = turned(flat.gradient);
+  there.gradient.forEach((g, i) => {
+    expect(g).toBeCloseTo(wanted[i]!, 5);
+  });
 });

@@ -40,7 +40,7 @@ describe('trainingGraph', () => {
     const feeds = randomFeeds(model, ROWS);
     const shapes = await probeShapes(model, feeds, CPU);
     const deviations = Float64Array.of(1, 2, 0.5);
-    const graph = trainingGraph(model, shapes, [{ kind: 'squared', output: 'y', deviations, weight: 1 }]);
+    const graph = trainingGraph(model, shapes, [{ kind: 'squared', output: 'y', of: 'y', deviations, weight: 1 }]);
     expect(graph.stops).toEqual([]);
     expect([...graph.weights.keys()].sort()).toEqual(['b1', 'b2', 'b3', 'w1', 'w2', 'w3']);
     const y = (await outputsOf(model, feeds)).get('y')!;
@@ -52,7 +52,7 @@ describe('trainingGraph', () => {
         session.run(
           new Map([
             ...feeds,
-            [graph.targets.get('y')!, target],
+            [[...graph.targets.keys()][0]!, target],
             ...names.map((name, i): [string, NumericArray] => [
               name,
               { dtype: 'float32', dims: graph.weights.get(name)!.dims, data: values[i]! },
@@ -86,9 +86,36 @@ describe('trainingGraph', () => {
     });
     const shapes = await probeShapes(model, randomFeeds(model, ROWS), CPU);
     const graph = trainingGraph(model, shapes, [
-      { kind: 'squared', output: 'y', deviations: Float64Array.of(1), weight: 1 },
+      { kind: 'squared', output: 'y', of: 'y', deviations: Float64Array.of(1), weight: 1 },
     ]);
     expect([...graph.weights.keys()]).toEqual(['w2']);
     expect(graph.stops).toEqual([{ node: 'step', opType: 'Round', reason: 'it has no rule' }]);
+  });
+
+  it('trains the bias of a single output, and no mask', () => {
+    const model = buildModel({
+      inputs: [{ name: 'x', shape: ['n', 3] }],
+      nodes: [
+        node('Gemm', ['x', 'w1', 'b1'], ['h']),
+        node('Transpose', ['h'], ['t']),
+        node('MatMul', ['h', 't'], ['s']),
+        node('Add', ['s', 'mask'], ['m']),
+        node('MatMul', ['m', 'w2'], ['r']),
+        node('Add', ['r', 'hidden'], ['q']),
+        node('MatMul', ['q', 'w3'], ['p']),
+        node('Add', ['p', 'b3'], ['y']),
+      ],
+      initializers: [
+        weights('w1', [3, 1]),
+        constant('b1', [1], [1]),
+        constant('mask', [1], [2]),
+        weights('w2', [1, 2]),
+        constant('hidden', [2], [0, -Infinity]),
+        weights('w3', [2, 1]),
+        constant('b3', [1], [1]),
+      ],
+      outputs: [{ name: 'y', shape: ['n', 1] }],
+    });
+    expect([...trainableWeights(model).keys()]).toEqual(['w1', 'b1', 'w2', 'w3', 'b3']);
   });
 });
