@@ -25,7 +25,7 @@ export function expand(c: RuleContext, x: string, dims: readonly number[]): stri
   return c.emit('Mul', [x, c.floats(new Float64Array(count).fill(1), dims, x)]);
 }
 
-/** The elements from `starts` to before `ends` on some axes. */
+/** The elements from `starts` to before `ends` on some axes. `steps` other than 1 want operator set 10. */
 export function slice(
   c: RuleContext,
   x: string,
@@ -34,7 +34,10 @@ export function slice(
   ends: readonly number[],
   steps?: readonly number[],
 ): string {
-  if (c.opset < 10) return c.emit('Slice', [x], { axes, starts, ends });
+  if (c.opset < 10) {
+    if (steps?.some((s) => s !== 1)) throw new Error('no slice has steps before operator set 10');
+    return c.emit('Slice', [x], { axes, starts, ends });
+  }
   return c.emit('Slice', [
     x,
     c.integers(starts),

@@ -132,6 +132,14 @@ describe('distill', () => {
     expect((failed as CondenseError).diagnostic).toMatchObject({ code: 'DATA_TOO_FEW_ROWS', exitCode: 2 });
   });
 
+  it('tries no further rate when a share of the time is over, and says where no step was left', async () => {
+    const { model, report } = await distill(teacher, student, { data, tolerance: 'nrmse=1', train: { minutes: 1e-6 } });
+    expect(report.training.rangeTest.length).toBeLessThanOrEqual(1);
+    expect(report.training.steps).toBe(0);
+    expect(report.warnings.map((w) => w.code)).toContain('NO_STEP_MADE');
+    expect(weightsOf(model)).toEqual(weightsOf(student));
+  });
+
   it('compares scores behind a Softmax by whatever names they have, and counts scores that are outputs too as one', async () => {
     const classifier = (hidden: number, scores: string, outputs: readonly string[]): Model =>
       buildModel({

@@ -72,8 +72,7 @@ describe('reduce with --distill', () => {
     expect(learned.report.passes.at(-1)).toMatchObject({ name: 'distill', changed: false });
     // The ridge that prepares for learning costs a little, and is gone with it.
     const plain = await reduce({ plan: learned.report.plan! });
-    const [a, b] = [learned, plain].map((r) => r.report.verification!.outputs[0]!.nrmse!) as [number, number];
-    expect(a / b).toBeCloseTo(1, 2);
+    expect(learned.report.verification!.outputs).toEqual(plain.report.verification!.outputs);
     expect(learned.report.nodes).toEqual(plain.report.nodes);
   });
 
