@@ -227,13 +227,14 @@ ${table(
 MAKERS['training-step'] = (results) => `## What learning costs
 
 \`node bench/training-step.mjs\`: the time of a step (loss, gradient of every weight, Adam) over that of three plain runs of the same model on the
-same rows, in turn; median and middle half of the ratios. Memory of the process (\`--steps 1000\`) after 50 steps and 1,000 steps later.
+same rows, in turn; median and middle half of the ratios; and into how many parts, each on a core, a step is shared out. Memory of the process (\`--steps 1000\`) after 50 steps and 1,000 steps later.
 
 ${table(
-  ['model', 'rows of a step', 'step / 3 runs', 'middle half', 'at most', 'memory, MB'],
+  ['model', 'rows of a step', 'parts', 'step / 3 runs', 'middle half', 'at most', 'memory, MB'],
   results.map((r) => [
     r.name,
     r.batch,
+    r.atOnce ?? 1,
     r.ratio?.toFixed(2) ?? '-',
     r.ratio === undefined ? '-' : `${r.low.toFixed(2)} to ${r.high.toFixed(2)}`,
     r.most ?? '-',

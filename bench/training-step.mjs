@@ -10,6 +10,7 @@ import { probeShapes } from '../dist/src/runtime/shapes.js';
 import { TrainingRows } from '../dist/src/train/augmentation.js';
 import { Learner } from '../dist/src/train/learner.js';
 import { RowOrder } from '../dist/src/train/row-order.js';
+import { planRuns } from '../dist/src/train/runs.js';
 import { Targets } from '../dist/src/train/targets.js';
 import { trainingGraph } from '../dist/src/train/training-graph.js';
 import { foldBatchNormalization } from '../dist/passes/fold-batch-normalization.js';
@@ -50,18 +51,19 @@ async function measure({ name, batch, most }) {
   const fit = Int32Array.from({ length: Math.min(data.rows, 4 * batch) }, (_, i) => i);
   const rows = new TrainingRows(data, fit, undefined, 1);
   const output = model.graph.outputs[0].name;
-  const targets = await Targets.open(model, [output], rows, fit, { memory: 1e9, rowsPerRun: batch }, CPU);
-  const deviations = (await targets.deviations([output])).get(output);
   const feeds = gatherRows(data, fit.slice(0, batch));
-  const graph = trainingGraph(model, await probeShapes(model, feeds, CPU), [
-    { kind: 'squared', output, deviations, weight: 1 },
-  ]);
-  const learner = await Learner.open(model, graph, { rows, targets }, CPU, { clip: 1, rowsPerRun: batch });
+  const shapes = await probeShapes(model, feeds, CPU);
+  const runs = planRuns({ student: model, batch, rowsPerRun: batch, shapes, probed: batch, ...CPU });
+  const targets = await Targets.open(model, [output], rows, fit, { memory: 1e9, runs }, CPU);
+  const deviations = (await targets.deviations([output])).get(output);
+  const part = await probeShapes(model, gatherRows(data, fit.slice(0, runs.rows)), CPU);
+  const graph = trainingGraph(model, part, [{ kind: 'squared', output, of: output, deviations, weight: 1 }]);
+  const learner = await Learner.open(model, graph, { rows, targets }, CPU, runs, { clip: 1 });
   const order = new RowOrder(fit, batch, 1);
   const plain = await Session.open(model, CPU);
   let step = 0;
   const learn = () => learner.step(order.of(step++), 0, 1e-5);
-  const result = { name, batch, most };
+  const result = { name, batch, most, atOnce: runs.atOnce };
   if (Number(options.steps) > 0) {
     // The heap settles in the first steps.
     for (let i = 0; i < 50; i++) await learn();

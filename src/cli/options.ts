@@ -384,7 +384,8 @@ export const OPTIONS: readonly OptionSpec[] = [
     key: 'trainBatch',
     flags: '--train-batch <n>',
     group: 'learning',
-    description: 'rows of a step of learning (default 256, or fewer by --memory)',
+    description:
+      'rows of a step of learning (default 256, or fewer by --memory); a graph with a fixed batch runs as often as it takes',
     parse: positiveInteger('--train-batch'),
     commands: LEARNING,
   },
@@ -419,7 +420,7 @@ export const OPTIONS: readonly OptionSpec[] = [
     group: 'learning',
     write: augmentationText,
     description:
-      'changed rows that the original judges as well: flip, shift[=0.125] and mix for images, noise[=0.01] and mix[=64] for rows of numbers',
+      'changed rows that the original judges as well: flip, shift[=0.125], zoom[=0.3], turn[=10], light[=0.3], mix and cut for images, noise[=0.01] and mix[=64] for rows of numbers',
     parse: augmentation,
     commands: LEARNING,
   },

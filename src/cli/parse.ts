@@ -87,20 +87,36 @@ export function trainingLength(option: string): (text: string) => TrainingLength
   };
 }
 
-/** What an augmentation is worth that is named without a number. */
-const AUGMENTATIONS = { flip: true, shift: 0.125, noise: 0.01, mix: 64 } as const;
+/** What an augmentation is worth that is named without a number, and whether a number may stand with it. */
+const AUGMENTATIONS: Readonly<Record<keyof Augmentation, { readonly value: number | true; readonly most?: number }>> = {
+  flip: { value: true },
+  shift: { value: 0.125, most: 1 },
+  zoom: { value: 0.3, most: 1 },
+  turn: { value: 10, most: 180 },
+  light: { value: 0.3, most: 1 },
+  cut: { value: true },
+  noise: { value: 0.01, most: 1 },
+  mix: { value: 64, most: Infinity },
+};
 
 /** A list like `flip,shift=0.1`. */
 export function augmentation(text: string): Augmentation {
   const wrong = (): never =>
-    raise(optionInvalid('--augment', text, 'a list of flip, shift[=share], noise[=share] and mix[=rows]'));
+    raise(
+      optionInvalid(
+        '--augment',
+        text,
+        'a list of flip, cut, shift[=share], zoom[=share], turn[=degrees], light[=share], noise[=share] and mix[=rows]',
+      ),
+    );
   const entries = text.split(',').map((part) => {
-    const [name = '', value] = part.split('=') as [string, string | undefined];
+    const [name = '', written] = part.split('=') as [string, string | undefined];
     if (!Object.hasOwn(AUGMENTATIONS, name)) return wrong();
-    const number = value === undefined ? AUGMENTATIONS[name as keyof typeof AUGMENTATIONS] : Number(value);
-    if (number !== true && !(number > 0 && (name === 'mix' ? Number.isSafeInteger(number) : number < 1)))
-      return wrong();
-    return name === 'flip' && value !== undefined ? wrong() : ([name, number] as const);
+    const { value, most } = AUGMENTATIONS[name as keyof Augmentation];
+    if (written === undefined) return [name, value] as const;
+    const number = Number(written);
+    if (most === undefined || !(number > 0 && number < most)) return wrong();
+    return name === 'mix' && !Number.isSafeInteger(number) ? wrong() : ([name, number] as const);
   });
   return Object.fromEntries(entries);
 }

@@ -89,10 +89,8 @@ export async function learn(
   const { losses, matched } = wantedLosses(teacher, student, [of, to], options);
   if (trainableWeights(student).size === 0) raise(nothingToTrain());
   const { fit, validation } = learningRows({ fitData, folds });
-  const batch = Math.min(
-    fitData.fixedBatch ?? options.trainBatch ?? Math.min(BATCH, rowsPerRun(to, probed, memory)),
-    fit.length,
-  );
+  // Runs of a graph with a fixed batch are made until there are as many rows.
+  const most = fitData.fixedBatch === undefined ? rowsPerRun(to, probed, memory) : BATCH;
   const { changed, notes, model, trained } = await distillation.run(student, {
     teacher,
     data: fitData,
@@ -101,7 +99,7 @@ export async function learn(
     length,
     losses,
     otherwise: options.otherwise,
-    batch,
+    batch: options.trainBatch ?? Math.min(BATCH, most),
     rowsPerRun: Math.min(MOST_ROWS, rowsPerRun(of, probed, memory)),
     rate: options.learningRate,
     weightDecay: options.weightDecay ?? 0,
@@ -134,7 +132,7 @@ export async function learn(
       trained: trained.trainedWeights,
       rows: { fit: fit.length, validation: validation.length },
       steps: trained.steps,
-      batch,
+      batch: trained.batch,
       losses: losses.map(({ output, kind, weight }) => ({ output, kind, weight })),
       learningRate: trained.rate,
       rangeTest: trained.rangeTest,
@@ -149,10 +147,12 @@ export async function learn(
 
 function checkAugmentation({ augment }: LearningOptions, inputs: CalibrationRows['fitData']['inputs']): void {
   if (augment === undefined) return;
-  if ((augment.flip === true || augment.shift !== undefined) && !inputs.some(isImages))
-    raise(augmentationHasNoInput('flip and shift', 'images (rank 4, a batch axis first)'));
-  if (augment.noise !== undefined && !inputs.some(isVector))
+  const { noise, mix, ...ofImages } = augment;
+  const named = Object.entries(ofImages).flatMap(([name, amount]) => (amount === false ? [] : [name]));
+  if (named.length > 0 && !inputs.some(isImages))
+    raise(augmentationHasNoInput(named.join(','), 'images (rank 4, a batch axis first)'));
+  if (noise !== undefined && !inputs.some(isVector))
     raise(augmentationHasNoInput('noise', 'rows of float32 numbers (rank 2)'));
-  if (augment.mix !== undefined && !inputs.some((input) => isVector(input) || isImages(input)))
+  if (mix !== undefined && !inputs.some((input) => isVector(input) || isImages(input)))
     raise(augmentationHasNoInput('mix', 'rows of float32 numbers or images'));
 }

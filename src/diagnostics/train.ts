@@ -78,7 +78,7 @@ export function checkpointOfOtherTraining(file: string): Diagnostic {
 export function augmentationHasNoInput(what: string, wanted: string): Diagnostic {
   return {
     code: 'AUGMENTATION_HAS_NO_INPUT',
-    message: `${what} in --augment want an input of ${wanted}, and this model has none`,
+    message: `--augment ${what} needs an input of ${wanted}, and this model has none`,
     where: 'options',
     advice: 'Leave them out.',
     exitCode: ExitCode.Usage,

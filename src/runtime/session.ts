@@ -32,18 +32,7 @@ export class Session {
   static async open(model: Model, options: SessionOptions): Promise<Session> {
     const bytes = Buffer.concat(encodeModel(model));
     try {
-      const inner = await ort.InferenceSession.create(bytes, {
-        executionProviders: options.provider === 'cpu' ? ['cpu'] : [options.provider, 'cpu'],
-        graphOptimizationLevel: options.optimisation === 'exact' ? 'extended' : 'all',
-        logSeverityLevel: 4,
-        enableMemPattern: options.purpose === 'latency',
-        extra: {
-          session: {
-            ...(options.purpose === 'latency' ? {} : { intra_op: { allow_spinning: '0' } }),
-            ...externalDataFolder(model),
-          },
-        },
-      });
+      const inner = await ort.InferenceSession.create(bytes, runtimeOptions(model, options));
       return new Session(inner, inner.inputNames, inner.outputNames);
     } catch (error) {
       raise(modelDoesNotLoad(error instanceof Error ? error.message : String(error), model.source?.path), error);
@@ -69,8 +58,7 @@ export class Session {
     const outputs = new Map<string, NumericArray>();
     for (const name of this.outputNames) {
       const value = results[name];
-      if (!(value instanceof ort.Tensor)) continue;
-      outputs.set(name, { dtype: value.type as DataType, dims: value.dims, data: bitPatterns(value) });
+      if (value instanceof ort.Tensor) outputs.set(name, arrayOf(value));
     }
     return outputs;
   }
@@ -80,18 +68,34 @@ export class Session {
   }
 }
 
+/** What the runtime is told when it loads a model. */
+export function runtimeOptions(model: Model, options: SessionOptions): ort.InferenceSession.SessionOptions {
+  return {
+    executionProviders: options.provider === 'cpu' ? ['cpu'] : [options.provider, 'cpu'],
+    graphOptimizationLevel: options.optimisation === 'exact' ? 'extended' : 'all',
+    logSeverityLevel: 4,
+    enableMemPattern: options.purpose === 'latency',
+    extra: {
+      session: {
+        ...(options.purpose === 'latency' ? {} : { intra_op: { allow_spinning: '0' } }),
+        ...externalDataFolder(model),
+      },
+    },
+  };
+}
+
 /** Tensors that were read from external data still refer to their file: the runtime reads them from the model's folder. */
 function externalDataFolder({ source }: Model): Record<string, string> {
   if (source === undefined || source.externalFiles.length === 0) return {};
   return { model_external_initializers_file_folder_path: path.resolve(path.dirname(source.path)) };
 }
 
-/** float16 results come as Float16Array where the engine has it; everything else here works with bit patterns. */
-function bitPatterns(tensor: ort.Tensor): ElementArray {
-  const data = tensor.data as ElementArray;
-  if (tensor.type !== 'float16' || data instanceof Uint16Array) return data;
-  const view = data as unknown as ArrayBufferView;
-  return new Uint16Array(view.buffer, view.byteOffset, view.byteLength / 2);
+/** A result of the runtime. float16 comes as Float16Array where the engine has it; everything else here works with bit patterns. */
+export function arrayOf({ type, dims, data }: Pick<ort.Tensor, 'type' | 'dims' | 'data'>): NumericArray {
+  const array = data as ElementArray;
+  if (type !== 'float16' || array instanceof Uint16Array) return { dtype: type as DataType, dims, data: array };
+  const view = array as unknown as ArrayBufferView;
+  return { dtype: type, dims, data: new Uint16Array(view.buffer, view.byteOffset, view.byteLength / 2) };
 }
 
 /** Opens a session, hands it to `use`, and releases it whatever happens. */

@@ -2,16 +2,18 @@
  * The state of a training in a file, from which it goes on to the same end as without a break: an ONNX file whose initializers are weights and
  * moments, so that anything that reads ONNX can look into it.
  */
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
+import type { Dataset } from '../calibration/dataset.js';
 import { raise } from '../diagnostics/diagnostic.js';
 import { outputUnwritable } from '../diagnostics/onnx.js';
 import { checkpointOfOtherTraining } from '../diagnostics/train.js';
 import type { Model } from '../graph/ir.js';
 import { fromTypedArray, toFloat32 } from '../graph/tensor-data.js';
 import { reasonOf } from '../onnx/file-errors.js';
-import { readModel, writeModel } from '../onnx/index.js';
+import { encodeModel, readModel, writeModel } from '../onnx/index.js';
 import { VERSION } from '../version.js';
 
 /** What has to be known to go on. */
@@ -89,6 +91,31 @@ export async function loadCheckpoint(file: string, fingerprint: string): Promise
     }
   }) as [Float32Array[], Float32Array[], Float32Array[], Float32Array[]];
   return { ...numbers, weights, first, second, bestWeights };
+}
+
+/**
+ * A hash of everything that decides what comes of a training, apart from the machine.
+ * @param rows all that are learned from or judged by; settings: whatever else
+ */
+export function fingerprintOf(
+  teacher: Model,
+  student: Model,
+  data: Dataset,
+  rows: Int32Array,
+  settings: Readonly<Record<string, unknown>>,
+): string {
+  const hash = createHash('sha256');
+  const bytes = (array: ArrayBufferView): Uint8Array =>
+    new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+  hash.update(JSON.stringify(settings));
+  hash.update(teacher.source?.sha256 ?? '');
+  for (const part of encodeModel(student)) hash.update(part);
+  hash.update(bytes(rows));
+  for (const { name, array } of data.inputs) {
+    hash.update(name);
+    if (ArrayBuffer.isView(array.data)) hash.update(bytes(array.data));
+  }
+  return hash.digest('hex');
 }
 
 const NOT_FINITE: readonly unknown[] = ['NaN', 'Infinity', '-Infinity'];

@@ -2,9 +2,11 @@ import type { Feeds, NumericArray } from '../graph/feeds.js';
 import { cloneModel, replaceConstant } from '../graph/edit.js';
 import type { Model } from '../graph/ir.js';
 import { fromTypedArray, toFloat32 } from '../graph/tensor-data.js';
-import { Session, withSession, type SessionOptions } from '../runtime/session.js';
+import { openPool, type SessionPool } from '../runtime/session-pool.js';
+import type { SessionOptions } from '../runtime/session.js';
 import { Adam, type AdamOptions } from './adam.js';
 import type { TrainingRows } from './augmentation.js';
+import { split, type RunPlan } from './runs.js';
 import type { Targets } from './targets.js';
 import type { TrainingGraph } from './training-graph.js';
 
@@ -24,10 +26,10 @@ export class Learner {
   private constructor(
     private readonly student: Model,
     private readonly graph: TrainingGraph,
-    private readonly training: Session,
-    private readonly evaluation: Session,
+    private readonly training: SessionPool,
+    private readonly evaluation: SessionPool,
     private readonly source: TrainingSource,
-    private readonly rowsPerRun: number,
+    private readonly runs: RunPlan,
     options: AdamOptions,
   ) {
     this.names = [...graph.weights.keys()];
@@ -35,31 +37,44 @@ export class Learner {
     this.adam = new Adam(this.weights, options);
   }
 
+  /** @param graph made for the rows of a run */
   static async open(
     student: Model,
     graph: TrainingGraph,
     source: TrainingSource,
     session: SessionOptions,
-    options: AdamOptions & { readonly rowsPerRun: number },
+    runs: RunPlan,
+    options: AdamOptions,
   ): Promise<Learner> {
-    const training = await Session.open(graph.model, session);
-    const evaluation = await Session.open(graph.evaluation, session);
-    return new Learner(student, graph, training, evaluation, source, options.rowsPerRun, options);
+    const training = await openPool(source.targets.stagesFor(graph.model, graph.targets), runs.atOnce, session);
+    const evaluation = await evaluationPool(graph, source, session, runs);
+    return new Learner(student, graph, training, evaluation, source, runs, options);
   }
 
   /** One step on some rows in a variant. @returns the loss before it; not finite where training has gone astray, and then nothing has changed */
   async step(rows: Int32Array, variant: number, rate: number): Promise<number> {
-    const run = await this.training.run(await feedsOf(this.graph, this.weights, this.source, rows, variant));
-    const loss = scalarOf(run.get(this.graph.loss)!);
+    const parts = split(rows, this.runs.rows);
+    const shared = weightFeeds(this.graph, this.weights);
+    let loss = 0;
+    let gradients: readonly Float32Array[] = [];
+    for (let start = 0; start < parts.length; start += this.runs.atOnce) {
+      const feeds = await feedsOf(this.graph, this.source, parts.slice(start, start + this.runs.atOnce), variant);
+      for (const made of await this.training.run(feeds, shared)) {
+        loss += scalarOf(made.get(this.graph.loss)!) / parts.length;
+        const of = this.names.map((name) => made.get(this.graph.gradients.get(name)!)!.data as Float32Array);
+        if (gradients.length === 0) gradients = of;
+        else gradients.forEach((sum, k) => addTo(sum, of[k]!));
+      }
+    }
     if (!Number.isFinite(loss)) return loss;
-    const gradients = this.names.map((name) => run.get(this.graph.gradients.get(name)!)!.data as Float32Array);
+    if (parts.length > 1) for (const sum of gradients) for (let i = 0; i < sum.length; i++) sum[i]! /= parts.length;
     this.adam.step(gradients, rate);
     return loss;
   }
 
   /** The mean loss on rows as they are; NaN without rows. */
   async loss(rows: Int32Array): Promise<number> {
-    return meanLoss(this.evaluation, this.graph, this.weights, this.source, rows, this.rowsPerRun);
+    return meanLoss(this.evaluation, this.graph, this.weights, this.source, rows, this.runs);
   }
 
   /** The student with some weights. */
@@ -83,53 +98,80 @@ export async function lossOf(
   graph: TrainingGraph,
   source: TrainingSource,
   rows: Int32Array,
-  rowsPerRun: number,
-  options: SessionOptions,
+  runs: RunPlan,
+  session: SessionOptions,
 ): Promise<number> {
-  const weights = [...graph.weights.values()].map(toFloat32);
-  return withSession(graph.evaluation, options, (session) =>
-    meanLoss(session, graph, weights, source, rows, rowsPerRun),
-  );
+  const pool = await evaluationPool(graph, source, session, runs);
+  try {
+    return await meanLoss(pool, graph, [...graph.weights.values()].map(toFloat32), source, rows, runs);
+  } finally {
+    await pool.release();
+  }
+}
+
+function evaluationPool(
+  graph: TrainingGraph,
+  { targets }: TrainingSource,
+  session: SessionOptions,
+  { atOnce }: RunPlan,
+): Promise<SessionPool> {
+  return openPool(targets.stagesFor(graph.evaluation, graph.targets), atOnce, session);
 }
 
 async function meanLoss(
-  evaluation: Session,
+  evaluation: SessionPool,
   graph: TrainingGraph,
   weights: readonly Float32Array[],
   source: TrainingSource,
   rows: Int32Array,
-  rowsPerRun: number,
+  { atOnce, evaluated }: RunPlan,
 ): Promise<number> {
-  const { fixedBatch } = source.rows.data;
-  const step = fixedBatch ?? rowsPerRun;
+  const { fixedBatch = 1 } = source.rows.data;
+  const parts = split(rows, evaluated).filter((part) => part.length >= fixedBatch);
+  const shared = weightFeeds(graph, weights);
   let [sum, count] = [0, 0];
-  for (let start = 0; start + (fixedBatch ?? 1) <= rows.length; start += step) {
-    const part = rows.subarray(start, start + step);
-    const run = await evaluation.run(await feedsOf(graph, weights, source, part, 0));
-    sum += part.length * scalarOf(run.get(graph.loss)!);
-    count += part.length;
+  for (let start = 0; start < parts.length; start += atOnce) {
+    const now = parts.slice(start, start + atOnce);
+    const made = await evaluation.run(await feedsOf(graph, source, now, 0), shared);
+    now.forEach((part, i) => {
+      sum += part.length * scalarOf(made[i]!.get(graph.loss)!);
+      count += part.length;
+    });
   }
   return sum / count;
 }
 
-/** Inputs, weights and targets of a run. */
+/** Inputs and targets of some runs. */
 async function feedsOf(
   graph: TrainingGraph,
-  weights: readonly Float32Array[],
   { rows: data, targets }: TrainingSource,
-  rows: Int32Array,
+  parts: readonly Int32Array[],
   variant: number,
-): Promise<Feeds> {
-  const feeds = data.feeds(rows, variant);
-  const wanted = await targets.of(rows, variant, feeds);
-  return new Map([
-    ...feeds,
-    ...[...graph.weights].map(([name, { dims }], i): [string, NumericArray] => [
+): Promise<Feeds[]> {
+  const feeds = parts.map((rows) => data.feeds(rows, variant));
+  const wanted = await targets.of(parts, variant, feeds);
+  return feeds.map(
+    (own, i) =>
+      new Map([
+        ...own,
+        ...[...graph.targets].flatMap(([input, of]): [string, NumericArray][] =>
+          wanted[i]!.has(of) ? [[input, wanted[i]!.get(of)!]] : [],
+        ),
+      ]),
+  );
+}
+
+function weightFeeds(graph: TrainingGraph, weights: readonly Float32Array[]): Feeds {
+  return new Map(
+    [...graph.weights].map(([name, { dims }], i): [string, NumericArray] => [
       name,
       { dtype: 'float32', dims, data: weights[i]! },
     ]),
-    ...[...graph.targets].map(([input, of]) => [input, wanted.get(of)!] as const),
-  ]);
+  );
+}
+
+function addTo(sum: Float32Array, more: Float32Array): void {
+  for (let i = 0; i < sum.length; i++) sum[i]! += more[i]!;
 }
 
 function scalarOf({ data }: NumericArray): number {

@@ -3,8 +3,10 @@ import { takeRows } from '../calibration/rows.js';
 import type { Feeds, NumericArray } from '../graph/feeds.js';
 import type { Model } from '../graph/ir.js';
 import { ColumnSpread } from '../linalg/column-spread.js';
-import { Session, type SessionOptions } from '../runtime/session.js';
+import { openPool, type SessionPool, type Stage } from '../runtime/session-pool.js';
+import type { SessionOptions } from '../runtime/session.js';
 import type { TrainingRows } from './augmentation.js';
+import { split, type RunPlan } from './runs.js';
 
 /** Rows that the deviations of its outputs are taken from. */
 const SAMPLE = 8192;
@@ -16,17 +18,19 @@ interface Kept {
 }
 
 /**
- * What the teacher computes on rows of the data: kept once it is known where its outputs have a row for each row of the data and there is memory
- * for it, else computed again.
+ * What the teacher computes on rows of the data: kept once it is known, where its outputs have a row for each row of the data and there is memory
+ * for all of them; else the teacher runs right before the student, and what it makes goes nowhere else.
  */
 export class Targets {
   /** By variant of the rows. */
   private readonly kept = new Map<number, Kept>();
   private readonly place = new Map<number, number>();
-  private bytes = 0;
+  /** Whether what the teacher makes is kept; found out when it first runs. */
+  private isKept: boolean | undefined;
 
   private constructor(
-    private readonly session: Session,
+    private readonly teacher: Model,
+    private readonly pool: SessionPool,
     private readonly rows: TrainingRows,
     private readonly memory: number,
     private readonly rowsPerRun: number,
@@ -40,14 +44,14 @@ export class Targets {
    * @param outputs values of the teacher that the student has to match
    * @param all rows that will be asked for
    * @param memory bytes that kept targets may take
-   * @param rowsPerRun of the teacher while deviations are taken
+   * @param runs how many at once, and how many rows each of the teacher has while deviations are taken
    */
   static async open(
     teacher: Model,
     outputs: readonly string[],
     rows: TrainingRows,
     all: Int32Array,
-    { memory, rowsPerRun }: { readonly memory: number; readonly rowsPerRun: number },
+    { memory, runs }: { readonly memory: number; readonly runs: RunPlan },
     options: SessionOptions,
   ): Promise<Targets> {
     const model = skeleton(teacher, {
@@ -62,25 +66,41 @@ export class Targets {
         })),
       outputs: outputs.map((name) => ({ name, dtype: 'float32' })),
     });
-    return new Targets(await Session.open(model, options), rows, memory, rowsPerRun, all);
+    return new Targets(model, await openPool([{ model }], runs.atOnce, options), rows, memory, runs.evaluated, all);
+  }
+
+  /** How many forms a row has in training. Known once the teacher has run. */
+  get variants(): number {
+    return this.isKept === true || this.rows.variants === 1 ? this.rows.variants : Infinity;
+  }
+
+  /**
+   * A graph as it is to be run: after the teacher, where what that makes is not kept. Known once the teacher has run.
+   * @param inputs of the graph that take targets, and values of the teacher
+   */
+  stagesFor(model: Model, inputs: ReadonlyMap<string, string>): readonly Stage[] {
+    return this.isKept === true ? [{ model }] : [{ model: this.teacher }, { model, from: inputs }];
   }
 
   /** Standard deviations of values of the teacher on the first rows: of the columns of a matrix with more rows than columns, else of all elements as one. */
   async deviations(outputs: readonly string[]): Promise<Map<string, Float64Array>> {
     const { data } = this.rows;
-    const step = data.fixedBatch ?? this.rowsPerRun;
     const all = Int32Array.from(this.place.keys());
     const spreads = new Map<string, ColumnSpread>();
-    for (let start = 0; start < SAMPLE && start + (data.fixedBatch ?? 1) <= all.length; start += step) {
-      const part = all.subarray(start, start + step);
-      const values = await this.of(part, 0, this.rows.feeds(part, 0));
-      for (const output of outputs) {
-        const { dims, data: numbers } = values.get(output)!;
-        const perColumn = dims.length === 2 && Math.min(SAMPLE, all.length) > dims[1]!;
-        const spread = spreads.get(output) ?? new ColumnSpread(perColumn ? dims[1]! : 1);
-        spread.add(numbers as Float32Array);
-        spreads.set(output, spread);
-      }
+    const parts = split(all.subarray(0, Math.max(SAMPLE, data.fixedBatch ?? 1)), this.rowsPerRun).filter(
+      (part) => part.length >= (data.fixedBatch ?? 1),
+    );
+    for (let start = 0; start < parts.length; start += this.pool.size) {
+      const now = parts.slice(start, start + this.pool.size);
+      const feeds = now.map((part) => this.rows.feeds(part, 0));
+      for (const values of await this.computed(now, 0, feeds))
+        for (const output of outputs) {
+          const { dims, data: numbers } = values.get(output)!;
+          const perColumn = dims.length === 2 && Math.min(SAMPLE, all.length) > dims[1]!;
+          const spread = spreads.get(output) ?? new ColumnSpread(perColumn ? dims[1]! : 1);
+          spread.add(numbers as Float32Array);
+          spreads.set(output, spread);
+        }
     }
     return new Map(
       [...spreads].map(([output, spread]) => [output, spread.deviations().map((d) => (d > 1e-10 ? d : 0))]),
@@ -88,25 +108,56 @@ export class Targets {
   }
 
   /**
-   * The targets of some rows.
-   * @param variant that the rows are in; feeds: the rows as the model's inputs
+   * The targets of some runs; of none where the teacher runs before the student.
+   * @param runs rows of each; feeds: the same as the model's inputs
+   * @param variant that the rows are in
    */
-  async of(rows: Int32Array, variant: number, feeds: Feeds): Promise<ReadonlyMap<string, NumericArray>> {
-    const at = Int32Array.from(rows, (row) => this.place.get(row)!);
+  async of(
+    runs: readonly Int32Array[],
+    variant: number,
+    feeds: readonly Feeds[],
+  ): Promise<readonly ReadonlyMap<string, NumericArray>[]> {
+    if (!this.isKept) return runs.map(() => new Map());
     const kept = this.kept.get(variant);
-    if (kept !== undefined && at.every((i) => kept.known[i] === 1))
-      return new Map([...kept.values].map(([output, array]) => [output, takeRows(array, 0, at)]));
-    const values = await this.session.run(feeds);
-    this.keep(at, variant, values);
+    const places = runs.map((rows) => this.placesOf(rows));
+    if (kept === undefined || !places.every((at) => at.every((i) => kept.known[i] === 1)))
+      return this.computed(runs, variant, feeds);
+    return places.map(
+      (at) => new Map([...kept.values].map(([output, array]) => [output, takeRows(array, 0, at)] as const)),
+    );
+  }
+
+  private placesOf(rows: Int32Array): Int32Array {
+    return Int32Array.from(rows, (row) => this.place.get(row)!);
+  }
+
+  private async computed(
+    runs: readonly Int32Array[],
+    variant: number,
+    feeds: readonly Feeds[],
+  ): Promise<readonly ReadonlyMap<string, NumericArray>[]> {
+    const values = await this.pool.run(feeds);
+    this.isKept ??= this.hasRoom(values[0]!, runs[0]!.length);
+    if (this.isKept)
+      runs.forEach((rows, i) => {
+        this.keep(this.placesOf(rows), variant, values[i]!);
+      });
     return values;
   }
 
-  private keep(at: Int32Array, variant: number, values: ReadonlyMap<string, NumericArray>): void {
+  private hasRoom(values: ReadonlyMap<string, NumericArray>, rows: number): boolean {
     // Rows of the inputs on another axis may lie on any axis of what is made of them.
-    if (this.rows.data.inputs.some((i) => (i.rowAxis ?? 0) !== 0)) return;
-    for (const { dims, data } of values.values()) if (dims[0] !== at.length || !(data instanceof Float32Array)) return;
+    if (this.rows.data.inputs.some((i) => (i.rowAxis ?? 0) !== 0)) return false;
+    const arrays = [...values.values()];
+    const bytes = arrays.reduce((sum, { data }) => sum + (data.length / rows) * this.place.size * 4, 0);
+    return (
+      arrays.every(({ dims, data }) => dims[0] === rows && data instanceof Float32Array) &&
+      bytes * this.rows.variants <= this.memory
+    );
+  }
+
+  private keep(at: Int32Array, variant: number, values: ReadonlyMap<string, NumericArray>): void {
     const kept = this.kept.get(variant) ?? this.roomFor(variant, values, at.length);
-    if (kept === undefined) return;
     for (const [output, { data }] of values) {
       const width = data.length / at.length;
       const all = kept.values.get(output)!.data as Float32Array;
@@ -117,11 +168,8 @@ export class Targets {
     for (const i of at) kept.known[i] = 1;
   }
 
-  private roomFor(variant: number, values: ReadonlyMap<string, NumericArray>, rows: number): Kept | undefined {
+  private roomFor(variant: number, values: ReadonlyMap<string, NumericArray>, rows: number): Kept {
     const count = this.place.size;
-    const bytes = [...values.values()].reduce((sum, { data }) => sum + (data.length / rows) * count * 4, 0);
-    if (this.bytes + bytes > this.memory) return undefined;
-    this.bytes += bytes;
     const room = [...values].map(([output, { dims, data }]): [string, NumericArray] => [
       output,
       {
@@ -136,6 +184,6 @@ export class Targets {
   }
 
   async release(): Promise<void> {
-    await this.session.release();
+    await this.pool.release();
   }
 }

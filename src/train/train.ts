@@ -1,19 +1,18 @@
 /** Lets a student learn from its teacher's outputs: mini-batches in an order that a seed gives, the best weights by what validation rows say. */
-import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { gatherRows, type Dataset } from '../calibration/dataset.js';
 import { raise } from '../diagnostics/diagnostic.js';
 import { gradientReachesNothing } from '../diagnostics/train.js';
 import type { Model } from '../graph/ir.js';
-import { encodeModel } from '../onnx/index.js';
 import type { SessionOptions } from '../runtime/session.js';
 import { probeShapes } from '../runtime/shapes.js';
 import { TrainingRows, type Augmentation } from './augmentation.js';
-import { loadCheckpoint, saveCheckpoint, type TrainingState } from './checkpoint.js';
+import { fingerprintOf, loadCheckpoint, saveCheckpoint, type TrainingState } from './checkpoint.js';
 import { Learner, lossOf } from './learner.js';
 import type { OutputLoss } from './losses.js';
 import { bestRate, rangeTest, type RangePoint } from './range-test.js';
 import { RowOrder } from './row-order.js';
+import { planRuns } from './runs.js';
 import { Progress, rateAt, type TrainingLength } from './schedule.js';
 import { Targets } from './targets.js';
 import { trainingGraph, type TrainingGraph } from './training-graph.js';
@@ -28,9 +27,9 @@ export interface TrainOptions {
   readonly losses: readonly WantedLoss[];
   /** A model with the same values as the student that stands where training does not come to less loss on validation rows. */
   readonly otherwise?: Model | undefined;
-  /** Rows of a step; a graph with a fixed batch has only that. */
+  /** Rows of a step, rounded to whole runs of a graph with a fixed batch. */
   readonly batch: number;
-  /** Rows of a run without a gradient, of either model. */
+  /** Rows of a run without a gradient, of either model, where one is made at a time. */
   readonly rowsPerRun: number;
   /** Largest learning rate; found by a range test when absent. */
   readonly rate?: number | undefined;
@@ -80,6 +79,8 @@ export interface Trained {
   readonly model: Model;
   readonly curve: readonly LossPoint[];
   readonly steps: number;
+  /** Rows of a step. */
+  readonly batch: number;
   /** The step after which validation rows were fitted best; 0 for the weights as they came. */
   readonly bestStep: number;
   /** Largest learning rate. */
@@ -127,43 +128,54 @@ export async function train(
   options: TrainOptions,
 ): Promise<Trained> {
   const { losses, session, seed, checkpoint } = options;
-  const batch = data.fixedBatch ?? Math.min(options.batch, fit.length);
+  const { fixedBatch } = data;
+  const whole = fixedBatch ?? 1;
+  const batch = whole * Math.max(1, Math.floor(Math.min(options.batch, fit.length) / whole));
   const order = new RowOrder(fit, batch, seed);
   const rows = new TrainingRows(data, fit, options.augmentation, seed);
   const outputs = [...new Set(losses.map((l) => l.of))];
   const all = Int32Array.from([...fit, ...validation]);
-  const targets = await Targets.open(teacher, outputs, rows, all, options, session);
+  const shapesOf = (count: number): Promise<Map<string, readonly number[]>> =>
+    probeShapes(student, gatherRows(data, fit.slice(0, count)), session);
+  const runs = planRuns({
+    student,
+    batch,
+    fixedBatch,
+    rowsPerRun: options.rowsPerRun,
+    shapes: await shapesOf(whole),
+    probed: whole,
+    provider: session.provider,
+  });
+  const targets = await Targets.open(teacher, outputs, rows, all, { memory: options.memory, runs }, session);
   try {
     const deviations = await targets.deviations(outputs);
-    const shapes = await probeShapes(student, gatherRows(data, fit.slice(0, batch)), session);
+    const shapes = await shapesOf(runs.rows);
     const known = losses.map((l) => (l.kind === 'kl' ? l : { ...l, deviations: deviations.get(l.of)! }));
     const graph = trainingGraph(student, shapes, known);
     if (graph.weights.size === 0) raise(gradientReachesNothing(graph.stops));
-    const learner = await Learner.open(student, graph, { rows, targets }, session, options);
+    const learner = await Learner.open(student, graph, { rows, targets }, session, runs, options);
     try {
       const file = checkpoint === undefined ? undefined : path.join(checkpoint, 'training.onnx');
-      const fingerprint = file === undefined ? '' : fingerprintOf(teacher, student, data, all, { ...options, batch });
+      const { length, rate, weightDecay, clip, augmentation, patience } = options;
+      const settings = { length, losses, batch, rate, weightDecay, clip, seed, augmentation, patience };
+      const fingerprint = file === undefined ? '' : fingerprintOf(teacher, student, data, all, settings);
       const from = file === undefined ? undefined : await loadCheckpoint(file, fingerprint);
       const save = async (state: TrainingState): Promise<void> => {
         if (file !== undefined) await saveCheckpoint(file, state, fingerprint);
       };
-      const run = new Training(learner, order, rows.variants, validation, options);
+      const run = new Training(learner, order, targets.variants, validation, options);
       await run.go(from, save);
       const { curve, rangeTest: ranges, end = 'length' } = run.record;
       const { otherwise } = options;
       const stands =
         otherwise !== undefined &&
-        (await lossOf(
-          trainingGraph(otherwise, shapes, known),
-          { rows, targets },
-          validation,
-          options.rowsPerRun,
-          session,
-        )) < run.best.loss;
+        (await lossOf(trainingGraph(otherwise, shapes, known), { rows, targets }, validation, runs, session)) <
+          run.best.loss;
       return {
         model: stands ? otherwise : run.best.step === 0 ? student : learner.modelWith(run.best.weights),
         curve,
         steps: run.step,
+        batch,
         bestStep: stands ? 0 : run.best.step,
         rate: run.rate,
         rangeTest: ranges,
@@ -346,21 +358,4 @@ class Training {
     this.record = state.record as TrainingRecord;
     this.learner.adam.restore(state.weights, state.first, state.second, state.adamSteps);
   }
-}
-
-/** A hash of everything that decides what comes of a training, apart from the machine. */
-function fingerprintOf(teacher: Model, student: Model, data: Dataset, rows: Int32Array, options: TrainOptions): string {
-  const { length, losses, batch, rate, weightDecay, clip, seed, augmentation, patience } = options;
-  const hash = createHash('sha256');
-  const bytes = (array: ArrayBufferView): Uint8Array =>
-    new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
-  hash.update(JSON.stringify({ length, losses, batch, rate, weightDecay, clip, seed, augmentation, patience }));
-  hash.update(teacher.source?.sha256 ?? '');
-  for (const part of encodeModel(student)) hash.update(part);
-  hash.update(bytes(rows));
-  for (const { name, array } of data.inputs) {
-    hash.update(name);
-    if (ArrayBuffer.isView(array.data)) hash.update(bytes(array.data));
-  }
-  return hash.digest('hex');
 }

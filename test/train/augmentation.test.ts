@@ -67,58 +67,32 @@ describe('rows of numbers', () => {
   });
 });
 
-describe('images', () => {
-  const pixels = Float32Array.from({ length: 20 * 3 * 4 * 6 }, (_, i) => i);
-  const first = dataset('x', [20, 3, 4, 6], pixels);
-
-  it('are mirrored every second time', () => {
-    const flipped = rowsOf(first, { flip: true });
-    let mirrored = 0;
-    for (let r = 0; r < 20; r++) {
-      const image = valuesOf(flipped, 'x', Int32Array.of(r), 1);
-      const [a, b] = [image.slice(0, 6), [...pixels.slice(r * 72, r * 72 + 6)]];
-      if (a.join() === b.join()) continue;
-      expect(a).toEqual(b.toReversed());
-      mirrored++;
-    }
-    expect(mirrored).toBeGreaterThan(4);
-    expect(mirrored).toBeLessThan(16);
-  });
-
-  it('are moved by whole pixels, all channels alike, wherever the channels lie', () => {
-    const last = dataset(
+it('leaves images alone that vectors are changed beside, and the other way round', () => {
+  const both: Dataset = {
+    ...dataset(
       'x',
-      [20, 4, 6, 3],
-      Float32Array.from({ length: pixels.length }, (_, i) => {
-        const [n, rest] = [Math.floor(i / 72), i % 72];
-        return pixels[n * 72 + (rest % 3) * 24 + Math.floor(rest / 3)]!;
-      }),
+      [8, 3],
+      Float32Array.from({ length: 24 }, (_, i) => i),
+    ),
+    inputs: [
+      ...dataset(
+        'x',
+        [8, 3],
+        Float32Array.from({ length: 24 }, (_, i) => i),
+      ).inputs,
+      ...dataset(
+        'image',
+        [8, 1, 2, 2],
+        Float32Array.from({ length: 32 }, (_, i) => i),
+      ).inputs,
+    ],
+  };
+  const changed = (augmentation: Augmentation): boolean[] =>
+    both.inputs.map(
+      ({ name, array }) =>
+        valuesOf(rowsOf(both, augmentation), name, all(8), 1).join() !== (array.data as Float32Array).join(),
     );
-    const [a, b] = [first, last].map((data) => rowsOf(data, { shift: 0.4 })) as [TrainingRows, TrainingRows];
-    let moved = 0;
-    for (let r = 0; r < 20; r++) {
-      const [x, y] = [a, b].map((rows) => valuesOf(rows, 'x', Int32Array.of(r), 1)) as [number[], number[]];
-      expect(y).toEqual(Array.from({ length: 72 }, (_, i) => x[(i % 3) * 24 + Math.floor(i / 3)]));
-      // Each channel holds what its neighbour holds, 24 further on.
-      for (let i = 0; i < 48; i++) expect(x[i + 24]).toBe(x[i]! + 24);
-      if (x[0] !== pixels[r * 72]) moved++;
-    }
-    expect(moved).toBeGreaterThan(10);
-  });
-
-  it('are blended with another, of which less than half is seen', () => {
-    const flat = dataset(
-      'x',
-      [10, 1, 2, 2],
-      Float32Array.from({ length: 40 }, (_, i) => 100 * Math.floor(i / 4)),
-    );
-    const rows = rowsOf(flat, { mix: 1 });
-    const seen = Array.from({ length: 10 }, (_, r) => valuesOf(rows, 'x', Int32Array.of(r), 1));
-    seen.forEach((image, r) => {
-      expect(new Set(image).size).toBe(1);
-      // 100 r + share · 100 (other − r): the other is one of the ten.
-      expect(Math.abs(image[0]! - 100 * r)).toBeLessThanOrEqual(450);
-    });
-    expect(seen.filter((image, r) => image[0] !== 100 * r).length).toBeGreaterThan(5);
-  });
+  expect(changed({ noise: 0.1 })).toEqual([true, false]);
+  expect(changed({ light: 0.1 })).toEqual([false, true]);
+  expect(changed({ mix: 4 })).toEqual([true, true]);
 });

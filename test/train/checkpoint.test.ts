@@ -113,6 +113,11 @@ describe('a training that is ended early', () => {
     expect(best.validation).toBeLessThan(trained.curve[0]!.validation);
   });
 
+  it.each([1e-2, undefined])('before the first step, it leaves the weights as they came (rate %s)', async (rate) => {
+    const trained = await learn({ rate, signal: AbortSignal.abort() });
+    expect(trained).toMatchObject({ end: 'interrupted', steps: 0, bestStep: 0, model: student });
+  });
+
   it('by patience, where nothing gets better', async () => {
     const trained = await learn({ rate: 1e-12, patience: 3, length: { steps: 1000 } });
     expect(trained.end).toBe('patience');
