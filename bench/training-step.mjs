@@ -5,6 +5,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { gatherRows } from '../dist/src/calibration/dataset.js';
 import { readModel } from '../dist/src/index.js';
+import { openPool } from '../dist/src/runtime/session-pool.js';
 import { Session } from '../dist/src/runtime/session.js';
 import { probeShapes } from '../dist/src/runtime/shapes.js';
 import { TrainingRows } from '../dist/src/train/augmentation.js';
@@ -54,11 +55,12 @@ async function measure({ name, batch, most }) {
   const feeds = gatherRows(data, fit.slice(0, batch));
   const shapes = await probeShapes(model, feeds, CPU);
   const runs = planRuns({ student: model, batch, rowsPerRun: batch, shapes, probed: batch, ...CPU });
-  const targets = await Targets.open(model, [output], rows, fit, { memory: 1e9, runs }, CPU);
-  const deviations = (await targets.deviations([output])).get(output);
+  const pool = openPool(runs.atOnce, CPU);
+  const targets = await Targets.open(model, [output], rows, fit, { memory: 1e9, runs }, pool);
+  const deviations = targets.deviations.get(output);
   const part = await probeShapes(model, gatherRows(data, fit.slice(0, runs.rows)), CPU);
   const graph = trainingGraph(model, part, [{ kind: 'squared', output, of: output, deviations, weight: 1 }]);
-  const learner = await Learner.open(model, graph, { rows, targets }, CPU, runs, { clip: 1 });
+  const learner = await Learner.open(model, graph, { rows, targets }, pool, runs, { clip: 1 });
   const order = new RowOrder(fit, batch, 1);
   const plain = await Session.open(model, CPU);
   let step = 0;
@@ -83,7 +85,7 @@ async function measure({ name, batch, most }) {
     const at = (share) => ratios[Math.floor(share * (ratios.length - 1))];
     Object.assign(result, { rounds: ratios.length, ratio: at(0.5), low: at(0.25), high: at(0.75) });
   }
-  await Promise.all([learner.release(), targets.release(), plain.release()]);
+  await Promise.all([pool.release(), plain.release()]);
   console.log(JSON.stringify(result));
   return result;
 }

@@ -14,6 +14,7 @@ import type { SessionOptions } from '../runtime/session.js';
 import { probeShapes } from '../runtime/shapes.js';
 import { isImages, isVector } from '../train/augmentation.js';
 import { DEFAULT_SEED, type LearningOptions } from '../train/options.js';
+import { LEAST_ROWS } from '../train/runs.js';
 import type { TrainingLength } from '../train/schedule.js';
 import { trainableWeights } from '../train/training-graph.js';
 import { distillation } from '../../passes/distill.js';
@@ -99,7 +100,7 @@ export async function learn(
     length,
     losses,
     otherwise: options.otherwise,
-    batch: options.trainBatch ?? Math.min(BATCH, most),
+    batch: options.trainBatch ?? sharedOutEvenly(Math.min(BATCH, most, fit.length)),
     rowsPerRun: Math.min(MOST_ROWS, rowsPerRun(of, probed, memory)),
     rate: options.learningRate,
     weightDecay: options.weightDecay ?? 0,
@@ -145,10 +146,15 @@ export async function learn(
   };
 }
 
+/** A number of rows that falls into equal parts for most numbers of cores. */
+function sharedOutEvenly(rows: number): number {
+  return rows < LEAST_ROWS ? rows : rows - (rows % LEAST_ROWS);
+}
+
 function checkAugmentation({ augment }: LearningOptions, inputs: CalibrationRows['fitData']['inputs']): void {
   if (augment === undefined) return;
   const { noise, mix, ...ofImages } = augment;
-  const named = Object.entries(ofImages).flatMap(([name, amount]) => (amount === false ? [] : [name]));
+  const named = Object.entries(ofImages).flatMap(([name, amount]) => (amount ? [name] : []));
   if (named.length > 0 && !inputs.some(isImages))
     raise(augmentationHasNoInput(named.join(','), 'images (rank 4, a batch axis first)'));
   if (noise !== undefined && !inputs.some(isVector))

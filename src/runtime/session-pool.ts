@@ -1,8 +1,7 @@
 /**
- * Several runs of one model at once. The runtime shares the work of a layer among its threads where that is one large product; convolutions of
- * small images, and what their gradients are made of, run on one thread. So each part of a batch gets a thread with sessions of its own.
+ * Several runs of models at once. The runtime shares a large product among its threads by itself; convolutions of small images, and what their
+ * gradients are made of, run on one thread. So each part of a batch gets a thread with sessions of its own.
  */
-import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { Tensor } from 'onnxruntime-node';
 import { raise } from '../diagnostics/diagnostic.js';
@@ -12,166 +11,293 @@ import type { Model } from '../graph/ir.js';
 import { encodeModel } from '../onnx/index.js';
 import { arrayOf, runtimeOptions, Session, type SessionOptions } from './session.js';
 
+/** A model that a pool has loaded. */
+export type Loaded = number & { readonly loaded: unique symbol };
+
 /** A model to run, after others whose outputs it may read. */
 export interface Stage {
-  readonly model: Model;
+  readonly model: Loaded;
   /** Inputs, and the outputs of stages before that they take. */
   readonly from?: ReadonlyMap<string, string>;
 }
 
-/** Sessions of the same stages. */
+type Results = Map<string, NumericArray>;
+
+/** Sessions of the same models in one or several threads. One call at a time. */
 export interface SessionPool {
   /** How many runs are made at once. */
   readonly size: number;
+  /** @throws CondenseError when onnxruntime refuses the model */
+  load(model: Model): Promise<Loaded>;
+  unload(model: Loaded): Promise<void>;
   /**
    * Runs all stages once for each of the feeds.
    * @param shared feeds of all runs
    * @returns what the last stage gives out, in the order of the feeds
    * @throws CondenseError when the runtime fails on the values
    */
-  run(feeds: readonly Feeds[], shared?: Feeds): Promise<Map<string, NumericArray>[]>;
+  run(stages: readonly Stage[], feeds: readonly Feeds[], shared?: Feeds): Promise<Results[]>;
+  /** The same, all results added up. They have to be float32, and of the same shape in each run. */
+  sum(stages: readonly Stage[], feeds: readonly Feeds[], shared?: Feeds): Promise<Results>;
   release(): Promise<void>;
 }
 
-/**
- * Loads stages, in this thread for a pool of one, else once in each of as many others.
- * @throws CondenseError when onnxruntime refuses a model
- */
-export async function openPool(stages: readonly Stage[], size: number, options: SessionOptions): Promise<SessionPool> {
-  return size === 1 ? OwnThread.open(stages, options) : WorkerThreads.open(stages, size, options);
+/** Makes a pool, in this thread where runs are made one at a time. */
+export function openPool(size: number, options: SessionOptions): SessionPool {
+  return size === 1 ? new OwnThread(options) : new WorkerThreads(size, options);
 }
 
 class OwnThread implements SessionPool {
   readonly size = 1;
-  private constructor(private readonly sessions: readonly (readonly [Session, Stage['from']])[]) {}
+  private readonly sessions = new Map<Loaded, Session>();
+  private made = 0;
 
-  static async open(stages: readonly Stage[], options: SessionOptions): Promise<OwnThread> {
-    const sessions: [Session, Stage['from']][] = [];
-    try {
-      for (const { model, from } of stages) sessions.push([await Session.open(model, options), from]);
-    } catch (error) {
-      await new OwnThread(sessions).release();
-      throw error;
-    }
-    return new OwnThread(sessions);
+  constructor(private readonly options: SessionOptions) {}
+
+  async load(model: Model): Promise<Loaded> {
+    const loaded = this.made++ as Loaded;
+    this.sessions.set(loaded, await Session.open(model, this.options));
+    return loaded;
   }
 
-  async run(feeds: readonly Feeds[], shared: Feeds = new Map()): Promise<Map<string, NumericArray>[]> {
-    const results: Map<string, NumericArray>[] = [];
-    for (const own of feeds) {
-      const made = new Map<string, NumericArray>();
-      let last = made;
-      for (const [session, from = new Map<string, string>()] of this.sessions) {
-        last = await session.run(
-          new Map([...shared, ...own, ...[...from].map(([i, o]) => [i, made.get(o)!] as const)]),
-        );
-        for (const [name, array] of last) made.set(name, array);
-      }
-      results.push(last);
-    }
+  async unload(model: Loaded): Promise<void> {
+    await this.sessions.get(model)?.release();
+    this.sessions.delete(model);
+  }
+
+  async run(stages: readonly Stage[], feeds: readonly Feeds[], shared: Feeds = new Map()): Promise<Results[]> {
+    const results: Results[] = [];
+    for (const own of feeds) results.push(await this.once(stages, new Map([...shared, ...own])));
     return results;
   }
 
+  async sum(stages: readonly Stage[], feeds: readonly Feeds[], shared: Feeds = new Map()): Promise<Results> {
+    let total: Results | undefined;
+    for (const own of feeds) total = added(total, await this.once(stages, new Map([...shared, ...own])));
+    return total ?? new Map();
+  }
+
+  private async once(stages: readonly Stage[], feeds: Feeds): Promise<Results> {
+    const made: Results = new Map();
+    let last: Results = made;
+    for (const { model, from = new Map<string, string>() } of stages) {
+      const taken = [...from].map(([input, output]) => [input, made.get(output)!] as const);
+      last = await this.sessions.get(model)!.run(new Map([...feeds, ...taken]));
+      for (const [name, array] of last) made.set(name, array);
+    }
+    return last;
+  }
+
   async release(): Promise<void> {
-    for (const [session] of this.sessions) await session.release();
+    for (const model of [...this.sessions.keys()]) await this.unload(model);
   }
 }
 
 /**
- * What a thread runs: the same as {@link OwnThread}, with one thread of the runtime. Its text is handed over instead of a file, so that it runs from sources and
- * from a build alike.
+ * What a thread runs: the same as {@link OwnThread}, with one thread of the runtime. Its text is handed over instead of a file, so that it runs
+ * from sources and from a build alike.
  */
 const THREAD = `
 const { parentPort, workerData } = require('node:worker_threads');
-const loaded = (async () => {
-  const ort = await import(workerData.runtime);
-  const sessions = [];
-  for (const { bytes, options, from } of workerData.stages)
-    sessions.push([await ort.InferenceSession.create(bytes, options), from]);
-  return { ort, sessions };
-})();
-const failed = (error) => ({ failed: error instanceof Error ? error.message : String(error) });
-loaded.then(() => parentPort.postMessage({}), (error) => parentPort.postMessage(failed(error)));
-parentPort.on('message', async (feeds) => {
-  const { ort, sessions } = await loaded;
-  if (feeds === undefined) {
-    for (const [session] of sessions) await session.release();
-    parentPort.close();
-    return;
-  }
-  try {
-    const given = new Map([...feeds].map(([name, { dtype, dims, data }]) => [name, new ort.Tensor(dtype, data, dims)]));
-    const made = new Map();
-    let last;
-    for (const [session, from] of sessions) {
-      const inputs = {};
-      for (const name of session.inputNames) {
-        const tensor = from.has(name) ? made.get(from.get(name)) : given.get(name);
-        if (tensor !== undefined) inputs[name] = tensor;
+const runtime = import(workerData);
+const sessions = new Map();
+const plain = (results) => Object.entries(results).map(([name, { type, dims, data }]) => [name, { type, dims, data }]);
+const answers = {
+  load: async ({ model, bytes, options }) => {
+    sessions.set(model, await (await runtime).InferenceSession.create(bytes, options));
+  },
+  unload: async ({ model }) => {
+    await sessions.get(model)?.release();
+    sessions.delete(model);
+  },
+  run: async ({ stages, feeds, shared, sum }) => {
+    const { Tensor } = await runtime;
+    const tensors = (arrays) => [...arrays].map(([name, { dtype, dims, data }]) => [name, new Tensor(dtype, data, dims)]);
+    const common = tensors(shared);
+    const all = [];
+    for (const own of feeds) {
+      const given = new Map([...common, ...tensors(own)]);
+      const made = new Map();
+      let last;
+      for (const { model, from = new Map() } of stages) {
+        const session = sessions.get(model);
+        const inputs = {};
+        for (const name of session.inputNames) {
+          const tensor = from.has(name) ? made.get(from.get(name)) : given.get(name);
+          if (tensor !== undefined) inputs[name] = tensor;
+        }
+        last = await session.run(inputs);
+        for (const name of session.outputNames) made.set(name, last[name]);
       }
-      last = await session.run(inputs);
-      for (const name of session.outputNames) made.set(name, last[name]);
+      if (!sum || all.length === 0) all.push(plain(last));
+      else
+        for (const [name, { data }] of all[0]) {
+          const more = last[name].data;
+          for (let i = 0; i < data.length; i++) data[i] += more[i];
+        }
     }
-    parentPort.postMessage({ results: Object.entries(last).map(([name, { type, dims, data }]) => [name, { type, dims, data }]) });
+    return all;
+  },
+};
+parentPort.on('message', async ({ kind, ...message }) => {
+  try {
+    parentPort.postMessage({ results: await answers[kind](message) });
   } catch (error) {
-    parentPort.postMessage(failed(error));
+    parentPort.postMessage({ failed: error instanceof Error ? error.message : String(error) });
   }
 });
 `;
 
+type PlainResults = readonly (readonly [string, Pick<Tensor, 'type' | 'dims' | 'data'>])[];
+
 interface Answer {
   readonly failed?: string;
-  readonly results?: readonly (readonly [string, Pick<Tensor, 'type' | 'dims' | 'data'>])[];
+  readonly results?: readonly PlainResults[];
+}
+
+/** A thread that answers one message at a time. */
+class Thread {
+  private readonly worker = new Worker(THREAD, {
+    eval: true,
+    execArgv: [],
+    workerData: import.meta.resolve('onnxruntime-node'),
+  });
+  private waiting: { answer: (answer: Answer) => void; fail: (error: Error) => void } | undefined;
+  /** Why there will be no more answers. */
+  private gone: Error | undefined;
+
+  constructor() {
+    const end = (error: Error): void => {
+      this.gone ??= error;
+      this.waiting?.fail(this.gone);
+      this.waiting = undefined;
+    };
+    this.worker.on('message', (answer: Answer) => {
+      this.worker.unref();
+      this.waiting?.answer(answer);
+      this.waiting = undefined;
+    });
+    this.worker.on('error', end);
+    this.worker.on('messageerror', end);
+    this.worker.on('exit', (code) => {
+      end(new Error(`a thread of the runtime ended with code ${code}`));
+    });
+    // A thread that nobody waits for keeps no process alive.
+    this.worker.unref();
+  }
+
+  ask(message: object): Promise<Answer> {
+    return new Promise((answer, fail) => {
+      if (this.gone !== undefined) {
+        fail(this.gone);
+        return;
+      }
+      // What cannot be sent throws here, and is no question then.
+      this.worker.postMessage(message);
+      this.worker.ref();
+      this.waiting = { answer, fail };
+    });
+  }
+
+  async end(): Promise<void> {
+    await this.worker.terminate();
+  }
 }
 
 class WorkerThreads implements SessionPool {
-  private constructor(private readonly workers: readonly Worker[]) {}
+  private readonly threads: readonly Thread[];
+  private readonly models = new Set<Loaded>();
+  private made = 0;
 
-  static async open(stages: readonly Stage[], size: number, options: SessionOptions): Promise<WorkerThreads> {
-    const workerData = {
-      runtime: import.meta.resolve('onnxruntime-node'),
-      stages: stages.map(({ model, from = new Map<string, string>() }) => ({
-        bytes: Buffer.concat(encodeModel(model)),
-        options: { ...runtimeOptions(model, options), intraOpNumThreads: 1 },
-        from,
-      })),
+  constructor(
+    readonly size: number,
+    private readonly options: SessionOptions,
+  ) {
+    this.threads = Array.from({ length: size }, () => new Thread());
+  }
+
+  async load(model: Model): Promise<Loaded> {
+    const loaded = this.made++ as Loaded;
+    this.models.add(loaded);
+    const message = {
+      kind: 'load',
+      model: loaded,
+      bytes: Buffer.concat(encodeModel(model)),
+      options: { ...runtimeOptions(model, this.options), intraOpNumThreads: 1 },
     };
-    const workers = Array.from({ length: size }, () => new Worker(THREAD, { eval: true, execArgv: [], workerData }));
-    const answers = (await Promise.all(workers.map((w) => once(w, 'message')))) as [Answer][];
-    const refused = answers.find(([{ failed }]) => failed !== undefined)?.[0].failed;
-    if (refused !== undefined) {
-      await Promise.all(workers.map((w) => w.terminate()));
-      raise(modelDoesNotLoad(refused, stages.at(-1)?.model.source?.path));
-    }
-    return new WorkerThreads(workers);
+    for (const { failed } of await this.ask(() => message))
+      if (failed !== undefined) raise(modelDoesNotLoad(failed, model.source?.path));
+    return loaded;
   }
 
-  get size(): number {
-    return this.workers.length;
+  async unload(model: Loaded): Promise<void> {
+    this.models.delete(model);
+    await this.ask(() => ({ kind: 'unload', model }));
   }
 
-  async run(feeds: readonly Feeds[], shared: Feeds = new Map()): Promise<Map<string, NumericArray>[]> {
-    const results: Map<string, NumericArray>[] = [];
-    await Promise.all(
-      this.workers.map(async (worker, k) => {
-        for (let i = k; i < feeds.length; i += this.size) {
-          worker.postMessage(new Map([...shared, ...feeds[i]!]));
-          const [answer] = (await once(worker, 'message')) as [Answer];
-          if (answer.results === undefined) raise(modelDoesNotRun(answer.failed ?? ''));
-          results[i] = new Map(answer.results.map(([name, value]) => [name, arrayOf(value)]));
-        }
-      }),
-    );
-    return results;
+  async run(stages: readonly Stage[], feeds: readonly Feeds[], shared: Feeds = new Map()): Promise<Results[]> {
+    const answers = await this.share(stages, feeds, shared, false);
+    return feeds.map((_, i) => answers[i % this.size]![Math.floor(i / this.size)]!);
+  }
+
+  async sum(stages: readonly Stage[], feeds: readonly Feeds[], shared: Feeds = new Map()): Promise<Results> {
+    const parts = await this.share(stages, feeds, shared, true);
+    return parts.flat().reduce<Results | undefined>(added, undefined) ?? new Map();
+  }
+
+  /** Feeds are dealt to the threads by turns. */
+  private async share(
+    stages: readonly Stage[],
+    feeds: readonly Feeds[],
+    shared: Feeds,
+    sum: boolean,
+  ): Promise<Results[][]> {
+    const answers = await this.ask((thread) => ({
+      kind: 'run',
+      stages,
+      feeds: feeds.filter((_, i) => i % this.size === thread).map(withoutRest),
+      shared: withoutRest(shared),
+      sum,
+    }));
+    return answers.map(({ failed, results = [] }) => {
+      if (failed !== undefined) raise(modelDoesNotRun(failed));
+      return results.map((all) => new Map(all.map(([name, value]) => [name, arrayOf(value)])));
+    });
+  }
+
+  /** Asks all threads and waits for all: an answer that is still to come would be taken for that to the next question. */
+  private async ask(message: (thread: number) => object): Promise<Answer[]> {
+    const answers = await Promise.allSettled(this.threads.map((thread, k) => thread.ask(message(k))));
+    return answers.map((a) => {
+      if (a.status === 'rejected') return raise(modelDoesNotRun(String(a.reason)), a.reason);
+      return a.value;
+    });
   }
 
   async release(): Promise<void> {
-    await Promise.all(
-      this.workers.map(async (worker) => {
-        const ended = once(worker, 'exit');
-        worker.postMessage(undefined);
-        await ended;
-      }),
-    );
+    // Sessions hold native memory, which the end of a thread need not give back.
+    for (const model of [...this.models]) await this.unload(model).catch(() => undefined);
+    await Promise.allSettled(this.threads.map((thread) => thread.end()));
   }
+}
+
+/** Adds results to others, in place. */
+function added(total: Results | undefined, more: Results): Results {
+  if (total === undefined) return more;
+  for (const [name, { data }] of total) {
+    const [sum, next] = [data as Float32Array, more.get(name)!.data as Float32Array];
+    for (let i = 0; i < sum.length; i++) sum[i]! += next[i]!;
+  }
+  return total;
+}
+
+/** Feeds whose arrays lie alone in their memory: all of that is copied to another thread. */
+function withoutRest(feeds: Feeds): Feeds {
+  return new Map(
+    [...feeds].map(([name, array]): [string, NumericArray] => {
+      const { data } = array;
+      const alone = Array.isArray(data) || data.byteLength === data.buffer.byteLength;
+      return [name, alone ? array : { ...array, data: data.slice() }];
+    }),
+  );
 }

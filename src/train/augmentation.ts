@@ -65,7 +65,9 @@ export class TrainingRows {
   }
 
   private randomOf(row: number, variant: number): () => number {
-    return randomNumbers(Math.imul(this.seed, 0x9e3779b1) ^ Math.imul(row + 1, 0x85ebca6b) ^ Math.imul(variant, 0xc2b2ae35));
+    return randomNumbers(
+      Math.imul(this.seed, 0x9e3779b1) ^ Math.imul(row + 1, 0x85ebca6b) ^ Math.imul(variant, 0xc2b2ae35),
+    );
   }
 
   /** Vectors: mixed with a near row, then blurred. Inputs of one row meet the same random numbers, so they are mixed with the same row. */

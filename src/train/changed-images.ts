@@ -1,6 +1,7 @@
 /** Images as training sees them: the teacher judges the changed ones too, so that few images show a student much of what the teacher does. */
 import type { NumericArray } from '../graph/feeds.js';
 import { ColumnSpread } from '../linalg/column-spread.js';
+import { randomNumbers } from '../calibration/random.js';
 import { takeRows } from '../calibration/rows.js';
 
 /** How images are changed. */
@@ -52,13 +53,14 @@ export class ChangedImages {
     private readonly changes: ImageChanges,
   ) {
     const [, a, b, c] = images.dims as [number, number, number, number];
-    [this.height, this.width, this.outer, this.inner] = c <= MOST_COLOURS && c < a ? [a, b, 1, c] : [b, c, a, 1];
+    const last = c <= MOST_COLOURS && c < Math.min(a, b);
+    [this.height, this.width, this.outer, this.inner] = last ? [a, b, 1, c] : [b, c, a, 1];
     const spread = new ColumnSpread(1);
     if (changes.light !== undefined) spread.add(takeRows(images, 0, fit.subarray(0, SAMPLE)).data as Float32Array);
     this.deviation = spread.deviations()[0]!;
   }
 
-  /** @param randomOf random numbers of a row: the same for every input of it */
+  /** @param randomOf random numbers of a row: inputs of one row are changed alike */
   of(rows: Int32Array, randomOf: (row: number) => () => number): NumericArray {
     const { fit, changes } = this;
     const { mix = 0, cut = false } = changes;
@@ -66,11 +68,13 @@ export class ChangedImages {
     const data = new Float32Array(rows.length * size);
     const second = new Float32Array(size);
     rows.forEach((row, r) => {
+      // What is drawn for each colour comes from numbers of its own: inputs of other colours must not fall out of step.
       const next = randomOf(row);
+      const [own, others] = [fork(next), fork(next)];
       const image = data.subarray(r * size, (r + 1) * size);
-      this.moved(row, next, image);
+      this.moved(row, own, image);
       if (mix === 0 && !cut) return;
-      this.moved(fit[Math.floor(next() * fit.length)]!, next, second);
+      this.moved(fit[Math.floor(next() * fit.length)]!, others, second);
       if (mix > 0 && (!cut || next() < 0.5)) blend(image, second, MOST_OF_OTHER * next());
       else this.patch(image, second, next);
     });
@@ -106,16 +110,16 @@ export class ChangedImages {
         const [top, left] = [Math.floor(sy), Math.floor(sx)];
         const [low, far] = [Math.min(height - 1, top + 1), Math.min(width - 1, left + 1)];
         const [fy, fx] = [sy - top, sx - left];
-        for (let o = 0; o < outer; o++)
-          for (let i = 0; i < inner; i++) {
-            const at = (py: number, px: number): number =>
-              all[((row * outer + o) * pixels + py * width + px) * inner + i]!;
-            const above = fx === 0 ? at(top, left) : (1 - fx) * at(top, left) + fx * at(top, far);
-            const below = fy === 0 ? 0 : (1 - fx) * at(low, left) + fx * at(low, far);
-            const c = o * inner + i;
-            image[(o * pixels + y * width + x) * inner + i] =
-              gains[c]! * (fy === 0 ? above : (1 - fy) * above + fy * below) + offsets[c]!;
-          }
+        const [topLeft, topFar] = [(top * width + left) * inner, (top * width + far) * inner];
+        const [lowLeft, lowFar] = [(low * width + left) * inner, (low * width + far) * inner];
+        for (let c = 0; c < colours; c++) {
+          const o = Math.floor(c / inner);
+          const from = (row * outer + o) * pixels * inner + (c % inner);
+          const above = (1 - fx) * all[from + topLeft]! + fx * all[from + topFar]!;
+          const below = (1 - fx) * all[from + lowLeft]! + fx * all[from + lowFar]!;
+          image[(o * pixels + y * width + x) * inner + (c % inner)] =
+            gains[c]! * ((1 - fy) * above + fy * below) + offsets[c]!;
+        }
       }
   }
 
@@ -123,7 +127,7 @@ export class ChangedImages {
   private patch(image: Float32Array, other: Float32Array, next: () => number): void {
     const { height, width, outer, inner } = this;
     const side = Math.sqrt(MOST_OF_OTHER * next());
-    const [tall, wide] = [Math.round(side * height), Math.round(side * width)];
+    const [tall, wide] = [Math.floor(side * height), Math.floor(side * width)];
     const top = Math.floor(next() * (height - tall + 1));
     const left = Math.floor(next() * (width - wide + 1));
     for (let o = 0; o < outer; o++)
@@ -132,6 +136,11 @@ export class ChangedImages {
         image.set(other.subarray(from, from + wide * inner), from);
       }
   }
+}
+
+/** Random numbers that begin anew from the next of others. */
+function fork(next: () => number): () => number {
+  return randomNumbers(Math.floor(next() * 2 ** 32));
 }
 
 function blend(image: Float32Array, other: Float32Array, share: number): void {

@@ -2,8 +2,7 @@ import type { Feeds, NumericArray } from '../graph/feeds.js';
 import { cloneModel, replaceConstant } from '../graph/edit.js';
 import type { Model } from '../graph/ir.js';
 import { fromTypedArray, toFloat32 } from '../graph/tensor-data.js';
-import { openPool, type SessionPool } from '../runtime/session-pool.js';
-import type { SessionOptions } from '../runtime/session.js';
+import type { Loaded, SessionPool, Stage } from '../runtime/session-pool.js';
 import { Adam, type AdamOptions } from './adam.js';
 import type { TrainingRows } from './augmentation.js';
 import { split, type RunPlan } from './runs.js';
@@ -26,9 +25,9 @@ export class Learner {
   private constructor(
     private readonly student: Model,
     private readonly graph: TrainingGraph,
-    private readonly training: SessionPool,
-    private readonly evaluation: SessionPool,
     private readonly source: TrainingSource,
+    private readonly pool: SessionPool,
+    private readonly models: { readonly training: Loaded; readonly evaluation: Loaded },
     private readonly runs: RunPlan,
     options: AdamOptions,
   ) {
@@ -37,44 +36,44 @@ export class Learner {
     this.adam = new Adam(this.weights, options);
   }
 
-  /** @param graph made for the rows of a run */
+  /**
+   * Loads the graphs of a student.
+   * @param graph made for the rows of a run
+   * @param pool that the teacher is loaded in
+   */
   static async open(
     student: Model,
     graph: TrainingGraph,
     source: TrainingSource,
-    session: SessionOptions,
+    pool: SessionPool,
     runs: RunPlan,
     options: AdamOptions,
   ): Promise<Learner> {
-    const training = await openPool(source.targets.stagesFor(graph.model, graph.targets), runs.atOnce, session);
-    const evaluation = await evaluationPool(graph, source, session, runs);
-    return new Learner(student, graph, training, evaluation, source, runs, options);
+    const training = await pool.load(graph.model);
+    const evaluation = await pool.load(graph.evaluation);
+    return new Learner(student, graph, source, pool, { training, evaluation }, runs, options);
   }
 
   /** One step on some rows in a variant. @returns the loss before it; not finite where training has gone astray, and then nothing has changed */
   async step(rows: Int32Array, variant: number, rate: number): Promise<number> {
-    const parts = split(rows, this.runs.rows);
-    const shared = weightFeeds(this.graph, this.weights);
-    let loss = 0;
-    let gradients: readonly Float32Array[] = [];
-    for (let start = 0; start < parts.length; start += this.runs.atOnce) {
-      const feeds = await feedsOf(this.graph, this.source, parts.slice(start, start + this.runs.atOnce), variant);
-      for (const made of await this.training.run(feeds, shared)) {
-        loss += scalarOf(made.get(this.graph.loss)!) / parts.length;
-        const of = this.names.map((name) => made.get(this.graph.gradients.get(name)!)!.data as Float32Array);
-        if (gradients.length === 0) gradients = of;
-        else gradients.forEach((sum, k) => addTo(sum, of[k]!));
-      }
-    }
+    const { graph, source, pool, models, runs, weights, names } = this;
+    const parts = split(rows, runs.rows);
+    const { before, feeds } = await feedsOf(graph, source, parts, variant);
+    const stages = [...before, { model: models.training, from: fromTeacher(graph, before) }];
+    const sums = await pool.sum(stages, feeds, weightFeeds(graph, weights));
+    for (const { data } of sums.values())
+      for (let i = 0; i < data.length; i++) (data as Float32Array)[i]! /= parts.length;
+    const loss = scalarOf(sums.get(graph.loss)!);
     if (!Number.isFinite(loss)) return loss;
-    if (parts.length > 1) for (const sum of gradients) for (let i = 0; i < sum.length; i++) sum[i]! /= parts.length;
+    const gradients = names.map((name) => sums.get(graph.gradients.get(name)!)!.data as Float32Array);
     this.adam.step(gradients, rate);
     return loss;
   }
 
   /** The mean loss on rows as they are; NaN without rows. */
   async loss(rows: Int32Array): Promise<number> {
-    return meanLoss(this.evaluation, this.graph, this.weights, this.source, rows, this.runs);
+    const { graph, source, pool, models, runs, weights } = this;
+    return meanLoss(pool, models.evaluation, graph, weights, source, rows, runs);
   }
 
   /** The student with some weights. */
@@ -86,11 +85,6 @@ export class Learner {
     });
     return model;
   }
-
-  async release(): Promise<void> {
-    await this.training.release();
-    await this.evaluation.release();
-  }
 }
 
 /** The mean loss of a model as it is on rows as they are; NaN without rows. @param graph made of it */
@@ -98,28 +92,18 @@ export async function lossOf(
   graph: TrainingGraph,
   source: TrainingSource,
   rows: Int32Array,
+  pool: SessionPool,
   runs: RunPlan,
-  session: SessionOptions,
 ): Promise<number> {
-  const pool = await evaluationPool(graph, source, session, runs);
-  try {
-    return await meanLoss(pool, graph, [...graph.weights.values()].map(toFloat32), source, rows, runs);
-  } finally {
-    await pool.release();
-  }
-}
-
-function evaluationPool(
-  graph: TrainingGraph,
-  { targets }: TrainingSource,
-  session: SessionOptions,
-  { atOnce }: RunPlan,
-): Promise<SessionPool> {
-  return openPool(targets.stagesFor(graph.evaluation, graph.targets), atOnce, session);
+  const model = await pool.load(graph.evaluation);
+  const loss = await meanLoss(pool, model, graph, [...graph.weights.values()].map(toFloat32), source, rows, runs);
+  await pool.unload(model);
+  return loss;
 }
 
 async function meanLoss(
-  evaluation: SessionPool,
+  pool: SessionPool,
+  model: Loaded,
   graph: TrainingGraph,
   weights: readonly Float32Array[],
   source: TrainingSource,
@@ -130,9 +114,11 @@ async function meanLoss(
   const parts = split(rows, evaluated).filter((part) => part.length >= fixedBatch);
   const shared = weightFeeds(graph, weights);
   let [sum, count] = [0, 0];
+  // As many at a time as run at once: the values of all rows may take much memory.
   for (let start = 0; start < parts.length; start += atOnce) {
     const now = parts.slice(start, start + atOnce);
-    const made = await evaluation.run(await feedsOf(graph, source, now, 0), shared);
+    const { before, feeds } = await feedsOf(graph, source, now, 0);
+    const made = await pool.run([...before, { model, from: fromTeacher(graph, before) }], feeds, shared);
     now.forEach((part, i) => {
       sum += part.length * scalarOf(made[i]!.get(graph.loss)!);
       count += part.length;
@@ -141,24 +127,25 @@ async function meanLoss(
   return sum / count;
 }
 
-/** Inputs and targets of some runs. */
+/** Inputs and targets of some runs, and what has to run before them. */
 async function feedsOf(
   graph: TrainingGraph,
   { rows: data, targets }: TrainingSource,
   parts: readonly Int32Array[],
   variant: number,
-): Promise<Feeds[]> {
-  const feeds = parts.map((rows) => data.feeds(rows, variant));
-  const wanted = await targets.of(parts, variant, feeds);
-  return feeds.map(
-    (own, i) =>
-      new Map([
-        ...own,
-        ...[...graph.targets].flatMap(([input, of]): [string, NumericArray][] =>
-          wanted[i]!.has(of) ? [[input, wanted[i]!.get(of)!]] : [],
-        ),
-      ]),
+): Promise<{ readonly before: readonly Stage[]; readonly feeds: readonly Feeds[] }> {
+  const inputs = parts.map((rows) => data.feeds(rows, variant));
+  const { before, values } = await targets.of(parts, variant, inputs);
+  const known = [...graph.targets].filter(() => before.length === 0);
+  const feeds = inputs.map(
+    (own, i) => new Map([...own, ...known.map(([input, of]) => [input, values[i]!.get(of)!] as const)]),
   );
+  return { before, feeds };
+}
+
+/** Targets that come from the teacher, where it runs before. */
+function fromTeacher(graph: TrainingGraph, before: readonly Stage[]): ReadonlyMap<string, string> {
+  return before.length === 0 ? new Map() : graph.targets;
 }
 
 function weightFeeds(graph: TrainingGraph, weights: readonly Float32Array[]): Feeds {
@@ -168,10 +155,6 @@ function weightFeeds(graph: TrainingGraph, weights: readonly Float32Array[]): Fe
       { dtype: 'float32', dims, data: weights[i]! },
     ]),
   );
-}
-
-function addTo(sum: Float32Array, more: Float32Array): void {
-  for (let i = 0; i < sum.length; i++) sum[i]! += more[i]!;
 }
 
 function scalarOf({ data }: NumericArray): number {

@@ -8,7 +8,7 @@ export const DEFAULT_SEED = 1;
 
 /** How a student learns from its teacher. Every one has the same meaning as the CLI option of that name. */
 export interface LearningOptions {
-  /** Rows of a step. Default 256, or fewer where the values of a run take much memory; of a graph with a fixed batch as many whole runs as fit in. */
+  /** Rows of a step. Default 256, or fewer where the values of a run take much memory; of a graph with a fixed batch as many whole runs as fit in, one at least. */
   readonly trainBatch?: number;
   /** Largest learning rate: it rises to it at first, then falls to 0 along half a cosine. Found by a short range test when absent. */
   readonly learningRate?: number;

@@ -14,10 +14,12 @@ export interface RunPlan {
 }
 
 /** A run of fewer rows is mostly overhead. */
-const LEAST_ROWS = 16;
+export const LEAST_ROWS = 16;
 /** Values that the convolutions of a step must compute, at least, before it is worth being sent to other threads. */
 const LEAST_VALUES = 1e6;
-/** The runtime shares large products among its own threads, and better than parts of a batch would. */
+/** More at once keep the thread that adds up their gradients busier than they are. */
+const MOST_AT_ONCE = 8;
+/** Layers that the runtime leaves to one thread where images are small. Large products it shares out itself, and better than parts of a batch would. */
 const ON_ONE_THREAD: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose']);
 
 /**
@@ -46,9 +48,10 @@ export function planRuns({
   readonly cores?: number;
 }): RunPlan {
   let values = 0;
-  for (const { opType, outputs } of student.graph.nodes)
-    if (ON_ONE_THREAD.has(opType)) values += (elementCount(shapes.get(outputs[0]!) ?? [0]) / probed) * batch;
-  const most = provider !== 'cpu' || values < LEAST_VALUES ? 1 : cores;
+  for (const { domain, opType, outputs } of student.graph.nodes)
+    if (domain === '' && ON_ONE_THREAD.has(opType))
+      values += (elementCount(shapes.get(outputs[0]!) ?? [0]) / probed) * batch;
+  const most = provider !== 'cpu' || values < LEAST_VALUES ? 1 : Math.min(cores, MOST_AT_ONCE);
   if (fixedBatch !== undefined)
     return { rows: fixedBatch, evaluated: fixedBatch, atOnce: Math.min(most, batch / fixedBatch) };
   let atOnce = Math.max(1, Math.min(most, Math.floor(batch / LEAST_ROWS)));

@@ -4,6 +4,7 @@ import { gatherRows, type Dataset } from '../calibration/dataset.js';
 import { raise } from '../diagnostics/diagnostic.js';
 import { gradientReachesNothing } from '../diagnostics/train.js';
 import type { Model } from '../graph/ir.js';
+import { openPool } from '../runtime/session-pool.js';
 import type { SessionOptions } from '../runtime/session.js';
 import { probeShapes } from '../runtime/shapes.js';
 import { TrainingRows, type Augmentation } from './augmentation.js';
@@ -146,48 +147,47 @@ export async function train(
     probed: whole,
     provider: session.provider,
   });
-  const targets = await Targets.open(teacher, outputs, rows, all, { memory: options.memory, runs }, session);
+  const pool = openPool(runs.atOnce, session);
   try {
-    const deviations = await targets.deviations(outputs);
+    const targets = await Targets.open(teacher, outputs, rows, all, { memory: options.memory, runs }, pool);
+    const { deviations } = targets;
+    const source = { rows, targets };
     const shapes = await shapesOf(runs.rows);
     const known = losses.map((l) => (l.kind === 'kl' ? l : { ...l, deviations: deviations.get(l.of)! }));
     const graph = trainingGraph(student, shapes, known);
     if (graph.weights.size === 0) raise(gradientReachesNothing(graph.stops));
-    const learner = await Learner.open(student, graph, { rows, targets }, session, runs, options);
-    try {
-      const file = checkpoint === undefined ? undefined : path.join(checkpoint, 'training.onnx');
-      const { length, rate, weightDecay, clip, augmentation, patience } = options;
-      const settings = { length, losses, batch, rate, weightDecay, clip, seed, augmentation, patience };
-      const fingerprint = file === undefined ? '' : fingerprintOf(teacher, student, data, all, settings);
-      const from = file === undefined ? undefined : await loadCheckpoint(file, fingerprint);
-      const save = async (state: TrainingState): Promise<void> => {
-        if (file !== undefined) await saveCheckpoint(file, state, fingerprint);
-      };
-      const run = new Training(learner, order, targets.variants, validation, options);
-      await run.go(from, save);
-      const { curve, rangeTest: ranges, end = 'length' } = run.record;
-      const { otherwise } = options;
-      const stands =
-        otherwise !== undefined &&
-        (await lossOf(trainingGraph(otherwise, shapes, known), { rows, targets }, validation, runs, session)) <
-          run.best.loss;
-      return {
-        model: stands ? otherwise : run.best.step === 0 ? student : learner.modelWith(run.best.weights),
-        curve,
-        steps: run.step,
-        batch,
-        bestStep: stands ? 0 : run.best.step,
-        rate: run.rate,
-        rangeTest: ranges,
-        end,
-        stops: graph.stops,
-        trainedWeights: learner.weights.reduce((total, w) => total + w.length, 0),
-      };
-    } finally {
-      await learner.release();
-    }
+    const learner = await Learner.open(student, graph, source, pool, runs, options);
+    const file = checkpoint === undefined ? undefined : path.join(checkpoint, 'training.onnx');
+    const { length, rate, weightDecay, clip, augmentation, patience } = options;
+    // As text: JSON knows no Infinity.
+    const variants = String(targets.variants);
+    const settings = { length, losses, batch, rate, weightDecay, clip, seed, augmentation, variants, patience };
+    const fingerprint = file === undefined ? '' : fingerprintOf(teacher, student, data, all, settings);
+    const from = file === undefined ? undefined : await loadCheckpoint(file, fingerprint);
+    const save = async (state: TrainingState): Promise<void> => {
+      if (file !== undefined) await saveCheckpoint(file, state, fingerprint);
+    };
+    const run = new Training(learner, order, targets.variants, validation, options);
+    await run.go(from, save);
+    const { curve, rangeTest: ranges, end = 'length' } = run.record;
+    const { otherwise } = options;
+    const stands =
+      otherwise !== undefined &&
+      (await lossOf(trainingGraph(otherwise, shapes, known), source, validation, pool, runs)) < run.best.loss;
+    return {
+      model: stands ? otherwise : run.best.step === 0 ? student : learner.modelWith(run.best.weights),
+      curve,
+      steps: run.step,
+      batch,
+      bestStep: stands ? 0 : run.best.step,
+      rate: run.rate,
+      rangeTest: ranges,
+      end,
+      stops: graph.stops,
+      trainedWeights: learner.weights.reduce((total, w) => total + w.length, 0),
+    };
   } finally {
-    await targets.release();
+    await pool.release();
   }
 }
 

@@ -38,6 +38,11 @@ describe('values mean what the flag means', () => {
     ['maxError', 1e-3, 1e-3],
     ['maxError', { score: { ratio: -0.005 } }, { score: { ratio: -0.005 } }],
     ['augment', { flip: true, shift: 0.1 }, { flip: true, shift: 0.1 }],
+    [
+      'augment',
+      { zoom: 0.2, turn: 5, light: 0.1, cut: true, mix: 1 },
+      { zoom: 0.2, turn: 5, light: 0.1, cut: true, mix: 1 },
+    ],
     ['scale', [0.5, 1, 2], [0.5, 1, 2]],
     ['imageSize', [192, 256], [192, 256]],
     ['roundTo', 'auto', 'auto'],

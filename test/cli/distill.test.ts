@@ -47,6 +47,8 @@ describe('distill', () => {
 
   it.each([
     ['an unknown augmentation', ['out.onnx', '--augment', 'flip,spin'], /'flip,spin' is not what --augment takes/],
+    ['an augmentation that has no number', ['out.onnx', '--augment', 'cut=1'], /'cut=1' is not what --augment takes/],
+    ['an augmentation too far', ['out.onnx', '--augment', 'zoom=1'], /'zoom=1' is not what --augment takes/],
     ['images where there are none', ['out.onnx', '--augment', 'flip'], /--augment flip needs an input of images/],
     ['a rate of 0', ['out.onnx', '--learning-rate', '0'], /--learning-rate takes/],
   ])('2: %s', async (_, [output, ...rest], message) => {

@@ -4,10 +4,12 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { loadDataset, type Dataset } from '../../src/calibration/dataset.js';
 import { dataInputs } from '../../src/condense/prepare.js';
 import type { CondenseError } from '../../src/diagnostics/diagnostic.js';
+import type { Model } from '../../src/graph/ir.js';
 import { cloneModel, replaceConstant } from '../../src/graph/edit.js';
 import { floatTensor, toFloat64 } from '../../src/graph/tensor-data.js';
 import { train, type TrainOptions, type Trained } from '../../src/train/train.js';
-import { CPU } from '../dense.js';
+import { convModel } from '../conv.js';
+import { CPU, randomFeeds } from '../dense.js';
 import { normalRows, smoothNetwork, writeNpz } from '../networks.js';
 import { temporaryFolders } from '../temporary-folder.js';
 
@@ -19,6 +21,19 @@ beforeAll(async () => {
 });
 
 const STEPS = 200;
+const OPTIONS: TrainOptions = {
+  length: { steps: STEPS },
+  losses: [{ kind: 'squared', output: 'y', of: 'y', weight: 1 }],
+  batch: 32,
+  rate: 1e-2,
+  weightDecay: 0,
+  clip: 1,
+  seed: 1,
+  augmentation: { noise: 0.01 },
+  memory: 1e8,
+  rowsPerRun: 1024,
+  session: CPU,
+};
 const learn = (options: Partial<TrainOptions> = {}, pupil = student): Promise<Trained> => {
   const rows = Int32Array.from({ length: 400 }, (_, i) => i);
   return train(
@@ -26,20 +41,7 @@ const learn = (options: Partial<TrainOptions> = {}, pupil = student): Promise<Tr
     pupil,
     data,
     { fit: rows.subarray(0, 300), validation: rows.subarray(300) },
-    {
-      length: { steps: STEPS },
-      losses: [{ kind: 'squared', output: 'y', of: 'y', weight: 1 }],
-      batch: 32,
-      rate: 1e-2,
-      weightDecay: 0,
-      clip: 1,
-      seed: 1,
-      augmentation: { noise: 0.01 },
-      memory: 1e8,
-      rowsPerRun: 1024,
-      session: CPU,
-      ...options,
-    },
+    { ...OPTIONS, ...options },
   );
 };
 const weightsOf = ({ model }: Trained): unknown =>
@@ -96,6 +98,46 @@ describe('a training that was cut off', () => {
       exitCode: 2,
     });
   });
+});
+
+it('goes on to the same end where a step is shared out among threads', async () => {
+  const net = (width: number): Model =>
+    convModel([3, 32, 32], (n) => {
+      const features = n.conv(n.op('Relu', [n.conv('x', [3, width])]), [width, 5]);
+      return n.op('Flatten', [n.op('GlobalAveragePool', [features])]);
+    });
+  const [large, small] = [net(24), net(12)];
+  const images = await loadDataset(
+    [writeNpz(folder(), 'images.npz', Object.fromEntries(randomFeeds(large, 100)))],
+    dataInputs(large),
+  );
+  const rows = Int32Array.from({ length: 100 }, (_, i) => i);
+  const output = large.graph.outputs[0]!.name;
+  const learnImages = (more: Partial<TrainOptions>): Promise<Trained> =>
+    train(
+      large,
+      small,
+      images,
+      { fit: rows.subarray(0, 80), validation: rows.subarray(80) },
+      {
+        ...OPTIONS,
+        length: { steps: 30 },
+        losses: [{ kind: 'squared', output, of: output, weight: 1 }],
+        batch: 64,
+        augmentation: { flip: true, light: 0.1 },
+        ...more,
+      },
+    );
+  const whole = await learnImages({});
+  expect(whole.bestStep).toBeGreaterThan(0);
+  const checkpoint = folder();
+  const death = new Error('killed');
+  const onStep = ({ step }: { readonly step: number }): void => {
+    if (step === 7) throw death;
+  };
+  await expect(learnImages({ checkpoint, onStep })).rejects.toBe(death);
+  expect(weightsOf(await learnImages({ checkpoint }))).toEqual(weightsOf(whole));
+  expect(weightsOf(await learnImages({}))).toEqual(weightsOf(whole));
 });
 
 describe('a training that is ended early', () => {
