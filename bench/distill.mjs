@@ -43,9 +43,10 @@ const RUNS = [
     name: 'resnet56-cifar10',
     ratio: 0.25,
     budget: insideBlocks(0.25),
+    further: fileURLToPath(new URL('data/resnet56-cifar10-more.mjs', import.meta.url)),
     // The scores of 2,000 images alone are learned by heart; what layers inside compute at every position of changed images is not.
     learning: {
-      distill: { steps: 8000 },
+      distill: { steps: 6500 },
       trainBatch: 64,
       learningRate: 1e-3,
       match: 1000,
@@ -85,7 +86,7 @@ if (process.argv.includes('--one')) {
 }
 
 async function measure(run) {
-  const { name, ratio, way = 'span', budget, learning } = run;
+  const { name, ratio, way = 'span', budget, learning, further } = run;
   const entry = collectionEntries().find((e) => e.name === name);
   const model = await readModel(path.join(COLLECTION, entry.model));
   const { classes, ...training } = learning;
@@ -97,6 +98,8 @@ async function measure(run) {
   };
   const judged = await rowsFor(model, [dataOf(entry, 'test')]);
   const before = await outputsFor(model, judged, 1024);
+  const others = further === undefined ? undefined : await rowsFor(model, [further]);
+  const ofOthers = others === undefined ? undefined : await outputsFor(model, others, 256);
   const measureOf = (outputs) =>
     METRICS[entry.metric?.kind] === undefined ? null : METRICS[entry.metric.kind](entry.metric, outputs, judged);
   const figures = async ({ model: made, report }) => {
@@ -110,6 +113,9 @@ async function measure(run) {
           ? null
           : (first.agreement ?? agreement(before.get(first.output), outputs.get(first.output))),
       measure: measureOf(outputs),
+      ...(others === undefined
+        ? {}
+        : { further: agreement(ofOthers.get(first.output), (await outputsFor(made, others, 256)).get(first.output)) }),
       seconds: report.seconds.total,
     };
   };
@@ -128,6 +134,7 @@ async function measure(run) {
     kind: entry.metric?.kind ?? null,
     full: parameterCount(model),
     before: measureOf(before),
+    ...(others === undefined ? {} : { further: others.rows }),
     refit,
     learned: await figures(learned),
     training: learned.report.training.map(({ steps, batch, learningRate, bestStep, end, rows, seconds }) => ({

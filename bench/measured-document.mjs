@@ -222,7 +222,13 @@ ${table(
     ];
   }),
 )}
-`;
+${results
+  .filter((r) => r.further !== undefined)
+  .map(
+    ({ name, further, refit, learned }) =>
+      `\n${name}, ${further} further images, harder than those of its test file: the same decision on ${percent(refit.further)} after the refit, ${percent(learned.further)} learned.\n`,
+  )
+  .join('')}`;
 
 MAKERS['training-step'] = (results) => `## What learning costs
 

@@ -58,8 +58,7 @@ export class Learner {
   async step(rows: Int32Array, variant: number, rate: number): Promise<number> {
     const { graph, source, pool, models, runs, weights, names } = this;
     const parts = split(rows, runs.rows);
-    const { before, feeds } = await feedsOf(graph, source, parts, variant);
-    const stages = [...before, { model: models.training, from: fromTeacher(graph, before) }];
+    const { stages, feeds } = await prepared(models.training, graph, source, parts, variant);
     const sums = await pool.sum(stages, feeds, weightFeeds(graph, weights));
     for (const { data } of sums.values())
       for (let i = 0; i < data.length; i++) (data as Float32Array)[i]! /= parts.length;
@@ -117,8 +116,8 @@ async function meanLoss(
   // As many at a time as run at once: the values of all rows may take much memory.
   for (let start = 0; start < parts.length; start += atOnce) {
     const now = parts.slice(start, start + atOnce);
-    const { before, feeds } = await feedsOf(graph, source, now, 0);
-    const made = await pool.run([...before, { model, from: fromTeacher(graph, before) }], feeds, shared);
+    const { stages, feeds } = await prepared(model, graph, source, now, 0);
+    const made = await pool.run(stages, feeds, shared);
     now.forEach((part, i) => {
       sum += part.length * scalarOf(made[i]!.get(graph.loss)!);
       count += part.length;
@@ -127,25 +126,21 @@ async function meanLoss(
   return sum / count;
 }
 
-/** Inputs and targets of some runs, and what has to run before them. */
-async function feedsOf(
+/** What is run on some rows: a graph of the student, behind the teacher where that has to run first, and inputs and targets of each run. */
+async function prepared(
+  model: Loaded,
   graph: TrainingGraph,
   { rows: data, targets }: TrainingSource,
   parts: readonly Int32Array[],
   variant: number,
-): Promise<{ readonly before: readonly Stage[]; readonly feeds: readonly Feeds[] }> {
+): Promise<{ readonly stages: readonly Stage[]; readonly feeds: readonly Feeds[] }> {
   const inputs = parts.map((rows) => data.feeds(rows, variant));
   const { before, values } = await targets.of(parts, variant, inputs);
-  const known = [...graph.targets].filter(() => before.length === 0);
+  if (before.length > 0) return { stages: [...before, { model, from: graph.targets }], feeds: inputs };
   const feeds = inputs.map(
-    (own, i) => new Map([...own, ...known.map(([input, of]) => [input, values[i]!.get(of)!] as const)]),
+    (own, i) => new Map([...own, ...[...graph.targets].map(([input, of]) => [input, values[i]!.get(of)!] as const)]),
   );
-  return { before, feeds };
-}
-
-/** Targets that come from the teacher, where it runs before. */
-function fromTeacher(graph: TrainingGraph, before: readonly Stage[]): ReadonlyMap<string, string> {
-  return before.length === 0 ? new Map() : graph.targets;
+  return { stages: [{ model }], feeds };
 }
 
 function weightFeeds(graph: TrainingGraph, weights: readonly Float32Array[]): Feeds {
