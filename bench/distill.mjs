@@ -58,14 +58,14 @@ const RUNS = [
     name: 'mobilenetv2-cifar10',
     ratio,
     budget: () => ({ keepParams: ratio }),
-    learning: { distill: { minutes: 10 }, trainBatch: 64, ...images },
+    learning: { distill: { minutes: 4 }, trainBatch: 64, ...images },
   })),
   {
     name: 'mobilenetv2-cifar10',
     ratio: 0.115,
     way: 'cosine',
     budget: () => ({ keepParams: 0.115, method: 'cosine', steps: 4 }),
-    learning: { distill: { minutes: 10 }, trainBatch: 64, ...images },
+    learning: { distill: { minutes: 4 }, trainBatch: 64, ...images },
   },
 ];
 const kept = keptResults('distill');
