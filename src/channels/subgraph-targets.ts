@@ -1,18 +1,16 @@
 import type { Graph, Model, Node } from '../graph/ir.js';
+import { LAYERS } from '../graph/layers.js';
 import { subgraphs } from '../graph/uses.js';
 import { refusal } from './refusal.js';
 import { label } from './tracker.js';
 import type { TargetNode } from './types.js';
 
-/** Operators that a report must speak of, node by node. */
-export const TARGET_OPERATORS: ReadonlySet<string> = new Set(['Gemm', 'MatMul', 'Conv', 'ConvTranspose']);
-
-/** The Gemm, MatMul and Conv nodes inside subgraphs (If, Loop, Scan): kept intact, and said so. */
+/** The layers inside subgraphs (If, Loop, Scan): kept intact, and said so. */
 export function targetsInSubgraphs(model: Model): TargetNode[] {
   const found: TargetNode[] = [];
   const visit = (graph: Graph, holder: Node): void => {
     for (const node of graph.nodes) {
-      if (node.domain === '' && TARGET_OPERATORS.has(node.opType)) {
+      if (node.domain === '' && LAYERS.has(node.opType)) {
         const why = refusal(
           'IN_SUBGRAPH',
           [label(holder)],

@@ -428,7 +428,8 @@ export const OPTIONS: readonly OptionSpec[] = [
     key: 'weightDecay',
     flags: '--weight-decay <share>',
     group: 'learning',
-    description: 'share of each weight that a step takes away, times the rate (default 0)',
+    description:
+      'share of each weight (not of biases, scales and slopes) that a step takes away, times the rate (default 0)',
     parse: positiveNumber('--weight-decay'),
     commands: LEARNING,
   },

@@ -3,6 +3,7 @@ import { label, type KnownShapes } from '../channels/tracker.js';
 import { meaningOf } from '../channels/refusal.js';
 import type { ChannelAnalysis } from '../channels/types.js';
 import type { Model, Node } from '../graph/ir.js';
+import { LAYERS } from '../graph/layers.js';
 import { elementCount, isFloat } from '../graph/tensor.js';
 import { constantAt, freeNames, subgraphs, UseIndex } from '../graph/uses.js';
 import type { NetworkOutline, OutlineNode } from '../report/details.js';
@@ -12,8 +13,6 @@ export interface ShapedModel {
   readonly model: Model;
   readonly shapes: KnownShapes;
 }
-
-const LAYERS: ReadonlySet<string> = new Set(['Gemm', 'MatMul', 'Conv', 'ConvTranspose']);
 
 /**
  * Layers are the nodes that the analysis looked at (without one, all that multiply by a matrix). Another node is drawn only where several

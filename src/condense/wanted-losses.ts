@@ -2,10 +2,10 @@
 import { raise } from '../diagnostics/diagnostic.js';
 import { outputsNotTrainable, shapesDiffer } from '../diagnostics/train.js';
 import type { Model } from '../graph/ir.js';
+import { LAYERS } from '../graph/layers.js';
 import { scoresBehind } from '../graph/scores.js';
 import type { LearningOptions } from '../train/options.js';
 import type { WantedLoss } from '../train/train.js';
-import { LAYERS } from '../train/training-graph.js';
 import type { CondenseOptions } from './options.js';
 
 const TEMPERATURE = 3;

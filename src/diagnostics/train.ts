@@ -4,7 +4,7 @@ import { ExitCode, type Diagnostic } from './diagnostic.js';
 export function nothingToTrain(): Diagnostic {
   return {
     code: 'NOTHING_TO_TRAIN',
-    message: 'the student has no float32 weights of Gemm, MatMul, Conv or ConvTranspose to train',
+    message: 'the student has no float32 weights of layers to train',
     advice: 'Train before quantising, and name the student second.',
     exitCode: ExitCode.ModelInvalid,
   };
@@ -27,7 +27,7 @@ export function gradientReachesNothing(
     code: 'NOTHING_TO_TRAIN',
     message:
       last === undefined
-        ? 'no output depends on a float32 weight of Gemm, MatMul, Conv or ConvTranspose'
+        ? 'no output depends on a float32 weight of a layer'
         : `no gradient reaches a weight: it stops at ${last.node}, since ${last.reason}`,
     ...(last === undefined ? {} : { where: last.node }),
     advice: 'Learn with a model that ends before this node.',

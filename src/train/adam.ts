@@ -10,6 +10,8 @@ export interface AdamOptions {
   readonly beta2?: number;
   readonly epsilon?: number;
   readonly weightDecay?: number;
+  /** Whether each array decays; all do by default. */
+  readonly decays?: readonly boolean[];
   /** Gradients whose norm over all weights is larger are scaled down to it. */
   readonly clip?: number;
 }
@@ -57,7 +59,7 @@ export class Adam {
 
   /** One step. @param gradients in the order and lengths of the weights */
   step(gradients: readonly Float32Array[], rate: number): void {
-    const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0, clip = Infinity } = this.options;
+    const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0, decays, clip = Infinity } = this.options;
     this.steps++;
     let square = 0;
     if (clip < Infinity) for (const g of gradients) for (let i = 0; i < g.length; i++) square += g[i]! ** 2;
@@ -65,11 +67,12 @@ export class Adam {
     const [c1, c2] = [1 - beta1 ** this.steps, 1 - beta2 ** this.steps];
     this.weights.forEach((w, k) => {
       const [m, v, g] = [this.first[k]!, this.second[k]!, gradients[k]!];
+      const decay = (decays?.[k] ?? true) ? weightDecay : 0;
       for (let i = 0; i < w.length; i++) {
         const x = g[i]! * scale;
         m[i] = beta1 * m[i]! + (1 - beta1) * x;
         v[i] = beta2 * v[i]! + (1 - beta2) * x * x;
-        w[i] = w[i]! - rate * (m[i]! / c1 / (Math.sqrt(v[i]! / c2) + epsilon) + weightDecay * w[i]!);
+        w[i] = w[i]! - rate * (m[i]! / c1 / (Math.sqrt(v[i]! / c2) + epsilon) + decay * w[i]!);
       }
     });
   }

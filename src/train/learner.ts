@@ -33,7 +33,7 @@ export class Learner {
   ) {
     this.names = [...graph.weights.keys()];
     this.weights = [...graph.weights.values()].map((tensor) => toFloat32(tensor).slice());
-    this.adam = new Adam(this.weights, options);
+    this.adam = new Adam(this.weights, { ...options, decays: this.names.map((name) => graph.decaying.has(name)) });
   }
 
   /**

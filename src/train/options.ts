@@ -12,7 +12,7 @@ export interface LearningOptions {
   readonly trainBatch?: number;
   /** Largest learning rate: it rises to it at first, then falls to 0 along half a cosine. Found by a short range test when absent. */
   readonly learningRate?: number;
-  /** Share of a weight that is taken away in each step, times the rate. Default 0. */
+  /** Share of a weight of a layer (not of a bias, scale or slope) that is taken away in each step, times the rate. Default 0. */
   readonly weightDecay?: number;
   /** Gradients with a larger norm are scaled down to it. Default 1. */
   readonly clip?: number;

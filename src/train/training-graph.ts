@@ -9,20 +9,25 @@ import { floatTensor, toFloat32 } from '../graph/tensor-data.js';
 import { constantAt, UseIndex } from '../graph/uses.js';
 import { lossNodes, type GraphWriter, type OutputLoss } from './losses.js';
 
-/** Places of weights and biases: operator and number of the input. */
-const WEIGHTS: Readonly<Record<string, readonly number[]>> = {
-  Gemm: [1, 2],
-  Conv: [1, 2],
-  ConvTranspose: [1, 2],
+/** Places of the matrices of layers, and of their biases and of what scales, shifts and bends values: operator and number of the input. */
+const MATRICES: Readonly<Record<string, readonly number[]>> = {
+  Gemm: [1],
+  Conv: [1],
+  ConvTranspose: [1],
   MatMul: [0, 1],
 };
-
-/** Operators whose weights are trained. */
-export const LAYERS: ReadonlySet<string> = new Set(Object.keys(WEIGHTS));
+const VECTORS: Readonly<Record<string, readonly number[]>> = {
+  Gemm: [2],
+  Conv: [2],
+  ConvTranspose: [2],
+  LayerNormalization: [1, 2],
+  BatchNormalization: [1, 2],
+  PRelu: [1],
+};
 
 /**
- * Constants that are trained: float32 weights of the layers, their biases, and what is added right behind a MatMul with a weight. A constant that is not
- * finite (a mask) is no weight.
+ * Constants that are trained, in float32: matrices of layers, their biases and what is added right behind a MatMul with a weight, scales and shifts of
+ * normalisations, slopes. A constant that is not finite (a mask) is no weight.
  * @returns the constant by the name that holds it: an initializer's, or a Constant node's output
  */
 export function trainableWeights({ graph }: Model): Map<string, Tensor> {
@@ -35,7 +40,7 @@ export function trainableWeights({ graph }: Model): Map<string, Tensor> {
   };
   for (const { domain, opType, inputs } of graph.nodes) {
     if (domain !== '') continue;
-    for (const i of WEIGHTS[opType] ?? []) take(inputs[i]);
+    for (const i of [...(MATRICES[opType] ?? []), ...(VECTORS[opType] ?? [])]) take(inputs[i]);
     if (opType !== 'Add') continue;
     const behind = inputs.some((name) => {
       const maker = index.producer(name)?.node;
@@ -46,6 +51,15 @@ export function trainableWeights({ graph }: Model): Map<string, Tensor> {
   return found;
 }
 
+/** The weights that decay, of those that are trained: matrices of layers, as is usual, not biases, scales and slopes. */
+function decayingWeights({ graph }: Model): Set<string> {
+  const index = new UseIndex(graph);
+  const matrices = graph.nodes.flatMap(({ domain, opType, inputs }) =>
+    domain === '' ? (MATRICES[opType] ?? []).map((i) => inputs[i] ?? '') : [],
+  );
+  return new Set(matrices.flatMap((name) => constantAt(index, name)?.name ?? []));
+}
+
 /** Graphs whose feeds are the model's inputs, its weights and its targets. */
 export interface TrainingGraph {
   /** Gives the loss and its gradient, for the batch that it was made for. */
@@ -54,6 +68,8 @@ export interface TrainingGraph {
   readonly evaluation: Model;
   /** Those that a gradient reaches, as they are at the start. */
   readonly weights: ReadonlyMap<string, Tensor>;
+  /** Those of them that weight decay takes from. */
+  readonly decaying: ReadonlySet<string>;
   /** Value of the teacher by the input that takes it. */
   readonly targets: ReadonlyMap<string, string>;
   readonly loss: string;
@@ -132,6 +148,7 @@ export function trainingGraph(
     model: graphOf([...lossPart, ...seedPart, ...backward.nodes], backward.initializers, [loss, ...gradients.values()]),
     evaluation: graphOf(lossPart, [], [loss]),
     weights,
+    decaying: decayingWeights(student),
     targets,
     loss,
     gradients,

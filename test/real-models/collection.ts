@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { TARGET_OPERATORS } from '../../src/channels/subgraph-targets.js';
+import { LAYERS } from '../../src/graph/layers.js';
 import { label } from '../../src/channels/tracker.js';
 import type { CondenseOptions } from '../../src/index.js';
 import type { Graph, Model } from '../../src/graph/ir.js';
@@ -54,7 +54,7 @@ export function ownData({ calib, test }: Entry): Pick<CondenseOptions, 'data' | 
 export function targetLabels(model: Model): string[] {
   const visit = (graph: Graph): string[] =>
     graph.nodes.flatMap((node) => [
-      ...(node.domain === '' && TARGET_OPERATORS.has(node.opType) ? [label(node)] : []),
+      ...(node.domain === '' && LAYERS.has(node.opType) ? [label(node)] : []),
       ...subgraphs(node).flatMap(visit),
     ]);
   return visit(model.graph);

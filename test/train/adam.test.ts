@@ -32,9 +32,10 @@ describe('Adam', () => {
     expect(a).toEqual(b);
   });
 
-  it('decays weights apart from the gradient', () => {
-    const weights = [Float32Array.of(2)];
-    new Adam(weights, { weightDecay: 0.5 }).step([Float32Array.of(0)], 0.1);
+  it('decays weights apart from the gradient, those that should', () => {
+    const weights = [Float32Array.of(2), Float32Array.of(2)];
+    new Adam(weights, { weightDecay: 0.5, decays: [true, false] }).step([Float32Array.of(0), Float32Array.of(0)], 0.1);
     expect(weights[0]![0]).toBeCloseTo(1.9, 6);
+    expect(weights[1]![0]).toBe(2);
   });
 });

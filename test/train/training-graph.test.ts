@@ -118,4 +118,39 @@ describe('trainingGraph', () => {
     });
     expect([...trainableWeights(model).keys()]).toEqual(['w1', 'b1', 'w2', 'w3', 'b3']);
   });
+
+  it('trains what scales, shifts and bends values, and lets matrices alone decay', async () => {
+    const positive = (name: string, length: number) => constant(name, [length], Array(length).fill(1));
+    const model = buildModel({
+      inputs: [{ name: 'x', shape: ['n', 3, 2, 2] }],
+      nodes: [
+        node('Conv', ['x', 'w1', 'b1'], ['c']),
+        node('BatchNormalization', ['c', 'gamma', 'beta', 'mean', 'variance'], ['n']),
+        node('PRelu', ['n', 'slope'], ['a']),
+        node('Flatten', ['a'], ['f']),
+        node('LayerNormalization', ['f', 'scale', 'shift'], ['l']),
+        node('MatMul', ['l', 'w2'], ['y']),
+      ],
+      initializers: [
+        weights('w1', [4, 3, 1, 1]),
+        weights('b1', [4]),
+        weights('gamma', [4]),
+        weights('beta', [4]),
+        weights('mean', [4]),
+        positive('variance', 4),
+        weights('slope', [4, 1, 1]),
+        weights('scale', [16]),
+        weights('shift', [16]),
+        weights('w2', [16, 2]),
+      ],
+      outputs: [{ name: 'y', shape: ['n', 2] }],
+    });
+    const shapes = await probeShapes(model, randomFeeds(model, ROWS), CPU);
+    const graph = trainingGraph(model, shapes, [
+      { kind: 'squared', output: 'y', of: 'y', deviations: Float64Array.of(1), weight: 1 },
+    ]);
+    const trained = ['w1', 'b1', 'gamma', 'beta', 'slope', 'scale', 'shift', 'w2'];
+    expect([...graph.weights.keys()]).toEqual(trained);
+    expect([...graph.decaying]).toEqual(['w1', 'w2']);
+  });
 });
