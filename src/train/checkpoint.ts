@@ -108,8 +108,11 @@ export function fingerprintOf(
   const bytes = (array: ArrayBufferView): Uint8Array =>
     new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
   hash.update(JSON.stringify(settings));
-  hash.update(teacher.source?.sha256 ?? '');
-  for (const part of encodeModel(student)) hash.update(part);
+  for (const model of [teacher, student]) {
+    for (const part of encodeModel(model)) hash.update(part);
+    // What lies in other files is only named in a model's own bytes.
+    for (const { storage } of model.graph.initializers.values()) hash.update(storage.bytes());
+  }
   hash.update(bytes(rows));
   for (const { name, array } of data.inputs) {
     hash.update(name);

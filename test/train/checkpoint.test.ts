@@ -7,6 +7,8 @@ import type { CondenseError } from '../../src/diagnostics/diagnostic.js';
 import type { Model } from '../../src/graph/ir.js';
 import { cloneModel, replaceConstant } from '../../src/graph/edit.js';
 import { floatTensor, toFloat64 } from '../../src/graph/tensor-data.js';
+import { readModel, writeModel } from '../../src/onnx/index.js';
+import { fingerprintOf } from '../../src/train/checkpoint.js';
 import { train, type TrainOptions, type Trained } from '../../src/train/train.js';
 import { convModel } from '../conv.js';
 import { CPU, randomFeeds } from '../dense.js';
@@ -58,6 +60,34 @@ async function killed(checkpoint: string, after: number): Promise<void> {
   });
   await expect(dying).rejects.toBe(death);
 }
+
+describe('fingerprintOf', () => {
+  const rows = Int32Array.of(0, 1);
+  const of = (original: Model, pupil = student): string => fingerprintOf(original, pupil, data, rows, {});
+  const other = (model: Model): Model => {
+    const changed = cloneModel(model);
+    replaceConstant(changed.graph, 'b1', floatTensor('b1', [24], 'float32', new Float32Array(24)));
+    return changed;
+  };
+
+  it('knows the weights of models that were never in a file', () => {
+    expect(of(cloneModel(teacher))).toBe(of(teacher));
+    expect(of(other(teacher))).not.toBe(of(teacher));
+    expect(of(teacher, other(teacher))).not.toBe(of(teacher, teacher));
+  });
+
+  it('knows weights in files of their own', async () => {
+    const read = async (model: Model): Promise<Model> => {
+      const file = path.join(folder(), 'model.onnx');
+      await writeModel(model, file, { externalData: { threshold: 0 } });
+      return readModel(file);
+    };
+    const [whole, again, changed] = [await read(teacher), await read(teacher), await read(other(teacher))];
+    expect(changed.source!.sha256).toBe(whole.source!.sha256);
+    expect(of(again)).toBe(of(whole));
+    expect(of(changed)).not.toBe(of(whole));
+  });
+});
 
 describe('a training that was cut off', () => {
   it.each([3, 8, 100, 199])('after %i steps goes on to the same end as an unbroken one', async (after) => {
