@@ -131,7 +131,8 @@ const gather: GradientRule = (c) => {
 };
 
 const cast: GradientRule = (c) => {
-  const types: Partial<Record<string, number>> = { float32: 1, float16: 10, float64: 11 };
+  const types: Partial<Record<string, number>> = { float32: 1, float16: 10, float64: 11, bfloat16: 16 };
+  if (!Object.values(types).includes(intAttribute(c.node, 'to', 1))) return refused('it makes whole numbers or bits');
   const to = types[c.dtype(c.node.inputs[0]!)];
   return to === undefined
     ? refused('its input is not a floating-point number')

@@ -92,6 +92,26 @@ describe('trainingGraph', () => {
     expect(graph.stops).toEqual([{ node: 'step', opType: 'Round', reason: 'it has no rule' }]);
   });
 
+  it('has no gradient through whole numbers', async () => {
+    const model = buildModel({
+      inputs: [{ name: 'x', shape: ['n', 3] }],
+      nodes: [
+        node('MatMul', ['x', 'w1'], ['h']),
+        node('Cast', ['h'], ['i'], { to: 7 }, { name: 'whole' }),
+        node('Cast', ['i'], ['r'], { to: 1 }, { name: 'back' }),
+        node('MatMul', ['r', 'w2'], ['y']),
+      ],
+      initializers: [weights('w1', [3, 4]), weights('w2', [4, 2])],
+      outputs: [{ name: 'y', shape: ['n', 2] }],
+    });
+    const shapes = await probeShapes(model, randomFeeds(model, ROWS), CPU);
+    const graph = trainingGraph(model, shapes, [
+      { kind: 'squared', output: 'y', of: 'y', deviations: Float64Array.of(1), weight: 1 },
+    ]);
+    expect([...graph.weights.keys()]).toEqual(['w2']);
+    expect(graph.stops).toEqual([{ node: 'whole', opType: 'Cast', reason: 'it makes whole numbers or bits' }]);
+  });
+
   it('trains the bias of a single output, and no mask', () => {
     const model = buildModel({
       inputs: [{ name: 'x', shape: ['n', 3] }],
