@@ -31,6 +31,8 @@ const RUNS = [
   })),
   ...[
     [0.417, 2],
+    [0.25, 8],
+    [0.24, 8],
     [0.2, 8],
     [0.1, 8],
   ].map(([ratio, minutes]) => ({
@@ -66,14 +68,14 @@ const RUNS = [
     name: 'mobilenetv2-cifar10',
     ratio,
     budget: () => ({ keepParams: ratio }),
-    learning: { distill: { minutes: 4 }, trainBatch: 64, ...images },
+    learning: { distill: { minutes: 6 }, trainBatch: 64, ...images },
   })),
   {
     name: 'mobilenetv2-cifar10',
     ratio: 0.115,
     way: 'cosine',
     budget: () => ({ keepParams: 0.115, method: 'cosine', steps: 4 }),
-    learning: { distill: { minutes: 4 }, trainBatch: 64, ...images },
+    learning: { distill: { minutes: 6 }, trainBatch: 64, ...images },
   },
 ];
 const kept = keptResults('distill');
