@@ -21,7 +21,7 @@ export class Adam {
   /** Means of gradients and of their squares. */
   readonly first: readonly Float32Array[];
   readonly second: readonly Float32Array[];
-  private steps = 0;
+  private taken = 0;
 
   /** @param weights changed in place by every step */
   constructor(
@@ -30,6 +30,11 @@ export class Adam {
   ) {
     this.first = weights.map((w) => new Float32Array(w.length));
     this.second = weights.map((w) => new Float32Array(w.length));
+  }
+
+  /** Steps since the start, or since it last started anew. */
+  get steps(): number {
+    return this.taken;
   }
 
   /** Goes back to how it was after some steps. */
@@ -44,7 +49,7 @@ export class Adam {
       this.first[k]!.set(first[k]!);
       this.second[k]!.set(second[k]!);
     });
-    this.steps = steps;
+    this.taken = steps;
   }
 
   /** Starts anew from other weights. */
@@ -54,17 +59,17 @@ export class Adam {
       this.first[k]!.fill(0);
       this.second[k]!.fill(0);
     });
-    this.steps = 0;
+    this.taken = 0;
   }
 
   /** One step. @param gradients in the order and lengths of the weights */
   step(gradients: readonly Float32Array[], rate: number): void {
     const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0, decays, clip = Infinity } = this.options;
-    this.steps++;
+    this.taken++;
     let square = 0;
     if (clip < Infinity) for (const g of gradients) for (let i = 0; i < g.length; i++) square += g[i]! ** 2;
     const scale = clip < Infinity ? Math.min(1, clip / Math.max(Math.sqrt(square), 1e-30)) : 1;
-    const [c1, c2] = [1 - beta1 ** this.steps, 1 - beta2 ** this.steps];
+    const [c1, c2] = [1 - beta1 ** this.taken, 1 - beta2 ** this.taken];
     this.weights.forEach((w, k) => {
       const [m, v, g] = [this.first[k]!, this.second[k]!, gradients[k]!];
       const decay = (decays?.[k] ?? true) ? weightDecay : 0;

@@ -51,13 +51,13 @@ export function trainableWeights({ graph }: Model): Map<string, Tensor> {
   return found;
 }
 
-/** The weights that decay, of those that are trained: matrices of layers, as is usual, not biases, scales and slopes. */
-function decayingWeights({ graph }: Model): Set<string> {
+/** Constants that are matrices of layers: they alone decay, as is usual, not biases, scales and slopes. */
+function layerMatrices({ graph }: Model): string[] {
   const index = new UseIndex(graph);
   const matrices = graph.nodes.flatMap(({ domain, opType, inputs }) =>
     domain === '' ? (MATRICES[opType] ?? []).map((i) => inputs[i] ?? '') : [],
   );
-  return new Set(matrices.flatMap((name) => constantAt(index, name)?.name ?? []));
+  return matrices.flatMap((name) => constantAt(index, name)?.name ?? []);
 }
 
 /** Graphs whose feeds are the model's inputs, its weights and its targets. */
@@ -148,7 +148,7 @@ export function trainingGraph(
     model: graphOf([...lossPart, ...seedPart, ...backward.nodes], backward.initializers, [loss, ...gradients.values()]),
     evaluation: graphOf(lossPart, [], [loss]),
     weights,
-    decaying: decayingWeights(student),
+    decaying: new Set(layerMatrices(student).filter((name) => weights.has(name))),
     targets,
     loss,
     gradients,

@@ -69,7 +69,6 @@ export class TrainingLoop {
   best: { step: number; loss: number; weights: readonly Float32Array[] };
   step = 0;
   rate = 0;
-  private adamSteps = 0;
   private setbacks = 0;
 
   constructor(
@@ -110,7 +109,6 @@ export class TrainingLoop {
       const loss = await this.learner.step(this.order.of(step), variant, rate);
       this.step++;
       if (Number.isFinite(loss)) {
-        this.adamSteps++;
         sum += loss;
         count++;
       } else if (!this.setBack()) return;
@@ -199,16 +197,15 @@ export class TrainingLoop {
       return false;
     }
     this.rate *= share;
-    this.adamSteps = 0;
     this.learner.adam.restart(this.best.weights);
     return true;
   }
 
   private state(seconds: number): TrainingState {
-    const { first, second } = this.learner.adam;
+    const { first, second, steps } = this.learner.adam;
     return {
       step: this.step,
-      adamSteps: this.adamSteps,
+      adamSteps: steps,
       seconds,
       rate: this.rate,
       setbacks: this.setbacks,
@@ -224,7 +221,6 @@ export class TrainingLoop {
   private restore(state: TrainingState): void {
     this.step = state.step;
     this.rate = state.rate;
-    this.adamSteps = state.adamSteps;
     this.setbacks = state.setbacks;
     this.best = { ...state.best, weights: state.bestWeights };
     this.record = state.record as TrainingRecord;

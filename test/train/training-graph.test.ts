@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { probeShapes } from '../../src/runtime/shapes.js';
 import { withSession } from '../../src/runtime/session.js';
-import { trainableWeights, trainingGraph } from '../../src/train/training-graph.js';
+import { trainableWeights, trainingGraph, type TrainingGraph } from '../../src/train/training-graph.js';
+import type { Model } from '../../src/graph/ir.js';
 import { toFloat32 } from '../../src/graph/tensor-data.js';
 import type { NumericArray } from '../../src/graph/feeds.js';
 import { buildModel, node } from '../build-model.js';
@@ -9,6 +10,14 @@ import { constant, CPU, outputsOf, randomFeeds, weights } from '../dense.js';
 import { smoothNetwork } from '../networks.js';
 
 const ROWS = 8;
+
+/** The training graph of a model by the squared error of its output y. */
+async function squaredErrorGraph(model: Model): Promise<TrainingGraph> {
+  const shapes = await probeShapes(model, randomFeeds(model, ROWS), CPU);
+  return trainingGraph(model, shapes, [
+    { kind: 'squared', output: 'y', of: 'y', deviations: Float64Array.of(1), weight: 1 },
+  ]);
+}
 
 describe('trainableWeights', () => {
   it('are weights and biases of layers, not what normalises the input', () => {
@@ -84,11 +93,9 @@ describe('trainingGraph', () => {
       initializers: [weights('w1', [3, 4]), weights('w2', [4, 2]), constant('unused', [1], [0])],
       outputs: [{ name: 'y', shape: ['n', 2] }],
     });
-    const shapes = await probeShapes(model, randomFeeds(model, ROWS), CPU);
-    const graph = trainingGraph(model, shapes, [
-      { kind: 'squared', output: 'y', of: 'y', deviations: Float64Array.of(1), weight: 1 },
-    ]);
+    const graph = await squaredErrorGraph(model);
     expect([...graph.weights.keys()]).toEqual(['w2']);
+    expect([...graph.decaying]).toEqual(['w2']);
     expect(graph.stops).toEqual([{ node: 'step', opType: 'Round', reason: 'it has no rule' }]);
   });
 
@@ -104,10 +111,7 @@ describe('trainingGraph', () => {
       initializers: [weights('w1', [3, 4]), weights('w2', [4, 2])],
       outputs: [{ name: 'y', shape: ['n', 2] }],
     });
-    const shapes = await probeShapes(model, randomFeeds(model, ROWS), CPU);
-    const graph = trainingGraph(model, shapes, [
-      { kind: 'squared', output: 'y', of: 'y', deviations: Float64Array.of(1), weight: 1 },
-    ]);
+    const graph = await squaredErrorGraph(model);
     expect([...graph.weights.keys()]).toEqual(['w2']);
     expect(graph.stops).toEqual([{ node: 'whole', opType: 'Cast', reason: 'it makes whole numbers or bits' }]);
   });
@@ -165,10 +169,7 @@ describe('trainingGraph', () => {
       ],
       outputs: [{ name: 'y', shape: ['n', 2] }],
     });
-    const shapes = await probeShapes(model, randomFeeds(model, ROWS), CPU);
-    const graph = trainingGraph(model, shapes, [
-      { kind: 'squared', output: 'y', of: 'y', deviations: Float64Array.of(1), weight: 1 },
-    ]);
+    const graph = await squaredErrorGraph(model);
     const trained = ['w1', 'b1', 'gamma', 'beta', 'slope', 'scale', 'shift', 'w2'];
     expect([...graph.weights.keys()]).toEqual(trained);
     expect([...graph.decaying]).toEqual(['w1', 'w2']);
